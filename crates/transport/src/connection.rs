@@ -1,0 +1,254 @@
+//! One authenticated connection: who the peer is, its streams, and how it ends.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use fulmar_proto::ALPN;
+use fulmar_proto::code::CloseCode;
+use fulmar_proto::fingerprint::Fingerprint;
+use fulmar_proto::text::Text;
+use quinn::crypto::rustls::HandshakeData;
+use rustls::pki_types::CertificateDer;
+
+use crate::stream::{FrameReceiver, FrameSender};
+use crate::{tls, tuning};
+
+/// Application error codes are variable-length integers (RFC 9000 section 20.2), ours are 32 bits: one that does not
+/// fit becomes this value, which no table defines.
+pub(crate) fn narrow_code(code: quinn::VarInt) -> u32 {
+    u32::try_from(code.into_inner()).unwrap_or(u32::MAX)
+}
+
+/// How a connection ended, or why it never came to be.
+///
+/// Texts from the peer are escaped when shown and at most 256 bytes long.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectionLost {
+    /// The peer's application closed it (RFC 9000 section 19.19, type 0x1d).
+    #[error("the peer closed the connection: {} (code {}){}", code.name(), code.0, after_colon(reason))]
+    ClosedByPeer {
+        /// Why, as a code.
+        code: CloseCode,
+        /// Why, in the peer's words.
+        reason: Text,
+    },
+    /// This side closed it.
+    #[error("the connection was closed here")]
+    ClosedLocally,
+    /// Nothing was heard for the idle timeout, or no handshake was finished in time.
+    #[error("the connection timed out")]
+    TimedOut,
+    /// The peer knows nothing of this connection, usually because it has restarted (RFC 9000 section 10.3).
+    #[error("the peer does not know this connection any more; it may have restarted")]
+    Reset,
+    /// The peer speaks no QUIC version that we speak.
+    #[error("the peer speaks another version of QUIC")]
+    VersionMismatch,
+    /// The peer's transport gave up (RFC 9000 section 19.19, type 0x1c).
+    #[error("the peer's transport closed the connection (error {code:#x}){}", after_colon(reason))]
+    RefusedByPeer {
+        /// The transport error code (RFC 9000 section 20.1); TLS alerts are 0x100 + alert.
+        code: u64,
+        /// Why, in the peer's words.
+        reason: Text,
+    },
+    /// This side's transport gave up on what the peer sent.
+    #[error("the peer broke the transport protocol (error {code:#x}){}", after_colon(reason))]
+    Protocol {
+        /// The transport error code (RFC 9000 section 20.1); TLS alerts are 0x100 + alert.
+        code: u64,
+        /// What was wrong. It may repeat what the peer sent.
+        reason: Text,
+    },
+    /// This machine could not carry the connection on.
+    #[error("this machine ran out of connection identifiers")]
+    OutOfIdentifiers,
+}
+
+fn after_colon(reason: &Text) -> String {
+    if reason.is_empty() { String::new() } else { format!(": {}", reason.escaped()) }
+}
+
+impl ConnectionLost {
+    /// The TLS alert (RFC 8446 section 6) that ended the handshake, whoever raised it.
+    #[must_use]
+    pub fn tls_alert(&self) -> Option<u8> {
+        match self {
+            // RFC 9001 section 4.8: alerts are carried as 0x0100-0x01ff.
+            Self::RefusedByPeer { code: code @ 0x100..=0x1ff, .. }
+            | Self::Protocol { code: code @ 0x100..=0x1ff, .. } => u8::try_from(code & 0xff).ok(),
+            _ => None,
+        }
+    }
+}
+
+impl From<quinn::ConnectionError> for ConnectionLost {
+    fn from(error: quinn::ConnectionError) -> Self {
+        use quinn::ConnectionError as Error;
+        let text = |bytes: &[u8]| Text::new(&String::from_utf8_lossy(bytes));
+        match error {
+            Error::VersionMismatch => Self::VersionMismatch,
+            Error::TransportError(e) => Self::Protocol { code: e.code.into(), reason: Text::new(&e.reason) },
+            Error::ConnectionClosed(close) => {
+                Self::RefusedByPeer { code: close.error_code.into(), reason: text(&close.reason) }
+            }
+            Error::ApplicationClosed(close) => Self::ClosedByPeer {
+                code: CloseCode(narrow_code(close.error_code)),
+                reason: text(&close.reason),
+            },
+            Error::Reset => Self::Reset,
+            Error::TimedOut => Self::TimedOut,
+            Error::LocallyClosed => Self::ClosedLocally,
+            Error::CidsExhausted => Self::OutOfIdentifiers,
+        }
+    }
+}
+
+/// What a handshake left undone although TLS succeeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unauthenticated {
+    /// The peer presented no certificate with an Ed25519 key.
+    #[error("the peer has shown no key")]
+    NoKey,
+    /// The peer did not agree to speak `fulmar/1`.
+    #[error("the peer does not speak this protocol")]
+    NoProtocol,
+}
+
+/// The TLS exporter gives no secret of the requested shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the TLS exporter refuses this label or context")]
+pub struct ExporterError;
+
+/// An authenticated connection. Clones are handles to the same connection; it closes when the last handle and the last
+/// stream are gone, or on [`Connection::close`].
+#[derive(Clone, Debug)]
+pub struct Connection {
+    inner: quinn::Connection,
+    peer: Fingerprint,
+}
+
+impl Connection {
+    /// Takes over a connection whose handshake is complete, closing it when the peer is not who TLS promised.
+    pub(crate) fn authenticated(inner: quinn::Connection) -> Result<Self, Unauthenticated> {
+        match examine(&inner) {
+            Ok(peer) => Ok(Self { inner, peer }),
+            Err(error) => {
+                inner.close(CloseCode::PROTOCOL.0.into(), b"");
+                Err(error)
+            }
+        }
+    }
+
+    /// The fingerprint of the peer's key, proven in the handshake.
+    #[must_use]
+    pub fn peer(&self) -> Fingerprint {
+        self.peer
+    }
+
+    /// The peer's UDP address now; a client may move. IPv4 addresses are never shown as IPv6 ones.
+    #[must_use]
+    pub fn remote_addr(&self) -> SocketAddr {
+        canonical(self.inner.remote_address())
+    }
+
+    /// The smoothed estimate of the round-trip time (RFC 9002 section 5.3).
+    #[must_use]
+    pub fn rtt(&self) -> Duration {
+        self.inner.rtt()
+    }
+
+    /// Counters of the transport: datagrams, losses, congestion window.
+    #[must_use]
+    pub fn stats(&self) -> quinn::ConnectionStats {
+        self.inner.stats()
+    }
+
+    /// Opens a stream for one command, waiting while the peer allows no more of them.
+    ///
+    /// The peer learns of the stream from the first frame sent on it. Cancel-safe.
+    ///
+    /// # Errors
+    /// [`ConnectionLost`] when the connection is gone.
+    pub async fn open_stream(&self) -> Result<(FrameSender, FrameReceiver), ConnectionLost> {
+        let (send, receive) = self.inner.open_bi().await?;
+        Ok((FrameSender::new(send), FrameReceiver::new(receive)))
+    }
+
+    /// Waits for the next stream that the peer opens. Cancel-safe.
+    ///
+    /// # Errors
+    /// [`ConnectionLost`] when the connection is gone.
+    pub async fn accept_stream(&self) -> Result<(FrameSender, FrameReceiver), ConnectionLost> {
+        let (send, receive) = self.inner.accept_bi().await?;
+        Ok((FrameSender::new(send), FrameReceiver::new(receive)))
+    }
+
+    /// A secret of this very connection, the same on both ends (RFC 8446 section 7.5).
+    ///
+    /// # Errors
+    /// [`ExporterError`] when the label or context is too long for TLS.
+    pub fn exporter(&self, label: &[u8], context: &[u8]) -> Result<[u8; 32], ExporterError> {
+        let mut secret = [0; 32];
+        self.inner.export_keying_material(&mut secret, label, context).map_err(|_| ExporterError)?;
+        Ok(secret)
+    }
+
+    /// Closes the connection at once: what is not acknowledged yet may never arrive. The reason is cut to fit one
+    /// packet. Later calls change nothing.
+    pub fn close(&self, code: CloseCode, reason: &str) {
+        self.inner.close(code.0.into(), Text::new(reason).as_str().as_bytes());
+    }
+
+    /// Waits until the connection has ended, for whatever reason.
+    pub async fn closed(&self) -> ConnectionLost {
+        self.inner.closed().await.into()
+    }
+
+    /// How the connection ended, if it has.
+    #[must_use]
+    pub fn close_reason(&self) -> Option<ConnectionLost> {
+        self.inner.close_reason().map(Into::into)
+    }
+
+    /// Raises a server's limits from those for strangers to those for an admitted client (see [`tuning`]). A client,
+    /// which accepts no streams, has no use for it.
+    pub fn admit(&self) {
+        tuning::admit(&self.inner);
+    }
+
+    /// A number that tells this connection from all others that are open in this process.
+    #[must_use]
+    pub fn id(&self) -> usize {
+        self.inner.stable_id()
+    }
+}
+
+/// An address with IPv4 written as IPv4, also where a dual-stack socket shows it inside IPv6 (RFC 4291 2.5.5.2).
+pub(crate) fn canonical(addr: SocketAddr) -> SocketAddr {
+    match addr {
+        SocketAddr::V6(v6) if v6.ip().to_ipv4_mapped().is_some() => {
+            SocketAddr::new(addr.ip().to_canonical(), addr.port())
+        }
+        _ => addr,
+    }
+}
+
+/// Who the peer is, after a completed handshake.
+fn examine(connection: &quinn::Connection) -> Result<Fingerprint, Unauthenticated> {
+    let handshake = connection.handshake_data().and_then(|data| data.downcast::<HandshakeData>().ok());
+    if handshake.and_then(|data| data.protocol).as_deref() != Some(ALPN) {
+        return Err(Unauthenticated::NoProtocol);
+    }
+    let chain = connection
+        .peer_identity()
+        .and_then(|identity| identity.downcast::<Vec<CertificateDer<'static>>>().ok())
+        .ok_or(Unauthenticated::NoKey)?;
+    let certificate = chain.first().ok_or(Unauthenticated::NoKey)?;
+    tls::fingerprint_of(certificate).map_err(|_| Unauthenticated::NoKey)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,64 @@
+use bytes::Bytes;
+use quinn::{ApplicationClose, ConnectionClose, ConnectionError, TransportErrorCode, VarInt};
+
+use super::*;
+
+fn closed_by_peer(code: u64, reason: &[u8]) -> ConnectionLost {
+    ConnectionLost::from(ConnectionError::ApplicationClosed(ApplicationClose {
+        error_code: VarInt::from_u64(code).unwrap(),
+        reason: Bytes::copy_from_slice(reason),
+    }))
+}
+
+fn refused_by_peer(error_code: TransportErrorCode) -> ConnectionLost {
+    ConnectionLost::from(ConnectionError::ConnectionClosed(ConnectionClose {
+        error_code,
+        frame_type: None,
+        reason: Bytes::from_static(b"\x9b2J"),
+    }))
+}
+
+#[test]
+fn the_peers_words_are_bounded_and_escaped() {
+    let lost = closed_by_peer(3, b"\x1b[31mrestart\r\n\xff");
+    assert_eq!(
+        lost.to_string(),
+        "the peer closed the connection: shutting down (code 3): \\u{1b}[31mrestart\\u{d}\\n\u{fffd}"
+    );
+    let ConnectionLost::ClosedByPeer { reason, .. } = closed_by_peer(0, &[b'x'; 5000]) else {
+        panic!("another variant")
+    };
+    assert_eq!(reason.as_str().len(), 256);
+    assert!(!refused_by_peer(TransportErrorCode::INTERNAL_ERROR).to_string().contains('\u{9b}'));
+}
+
+#[test]
+fn codes_beyond_32_bits_become_one_that_no_table_holds() {
+    let code = |lost| match lost {
+        ConnectionLost::ClosedByPeer { code, .. } => code,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(code(closed_by_peer(u64::from(u32::MAX) - 1, b"")), CloseCode(u32::MAX - 1));
+    assert_eq!(code(closed_by_peer(u64::from(u32::MAX) + 1, b"")), CloseCode(u32::MAX));
+    assert_eq!(code(closed_by_peer(VarInt::MAX.into_inner(), b"")), CloseCode(u32::MAX));
+}
+
+#[test]
+fn tls_alerts_are_told_apart_from_other_errors() {
+    assert_eq!(refused_by_peer(TransportErrorCode::crypto(0)).tls_alert(), Some(0));
+    assert_eq!(refused_by_peer(TransportErrorCode::crypto(120)).tls_alert(), Some(120));
+    assert_eq!(refused_by_peer(TransportErrorCode::crypto(255)).tls_alert(), Some(255));
+    assert_eq!(refused_by_peer(TransportErrorCode::CONNECTION_REFUSED).tls_alert(), None);
+    assert_eq!(ConnectionLost::TimedOut.tls_alert(), None);
+}
+
+#[test]
+fn mapped_ipv4_addresses_are_shown_as_ipv4() {
+    for (from, to) in [
+        ("[::ffff:192.0.2.7]:5", "192.0.2.7:5"),
+        ("[2001:db8::1]:5", "[2001:db8::1]:5"),
+        ("1.2.3.4:5", "1.2.3.4:5"),
+    ] {
+        assert_eq!(canonical(from.parse().unwrap()), to.parse().unwrap());
+    }
+}

@@ -1,0 +1,180 @@
+//! The accepting side.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use fulmar_proto::code::CloseCode;
+use fulmar_proto::text::Text;
+use quinn::{AsyncUdpSocket, Endpoint, Runtime, TokioRuntime};
+
+use super::EndpointSeed;
+use crate::connection::{Connection, ConnectionLost, Unauthenticated, canonical};
+use crate::identity::Identity;
+use crate::socket::{self, SocketBuffers};
+use crate::tls::{self, TlsConfigError};
+use crate::tuning;
+
+/// Why a server has no socket.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// The system refused the address.
+    #[error("cannot listen on {addr}: {source}")]
+    Socket {
+        /// The address that was asked for.
+        addr: SocketAddr,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The endpoint could not be started on the socket.
+    #[error("cannot start on the socket: {0}")]
+    Start(#[from] io::Error),
+    /// The identity cannot be used for TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsConfigError),
+}
+
+/// Why a connection attempt of a client came to nothing. The client's fault, or the network's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AcceptError {
+    /// The handshake failed.
+    #[error("the handshake failed: {0}")]
+    Handshake(#[from] ConnectionLost),
+    /// The handshake left something undone. The connection was closed.
+    #[error(transparent)]
+    Unauthenticated(#[from] Unauthenticated),
+}
+
+/// A server's endpoint. Clones are handles to the same one.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    endpoint: Endpoint,
+    buffers: Option<SocketBuffers>,
+}
+
+impl Listener {
+    /// Binds `addr` and starts to collect connection attempts. Must be called within a tokio runtime.
+    ///
+    /// The wildcard `[::]` takes IPv4 as well, and alone where IPv6 is off. Port 0 is any free port.
+    ///
+    /// # Errors
+    /// [`BindError`].
+    pub fn bind(addr: SocketAddr, identity: &Identity) -> Result<Self, BindError> {
+        let config = tuning::server_config(tls::server_config(identity)?);
+        let socket = socket::bind(addr).map_err(|source| BindError::Socket { addr, source })?;
+        let buffers = SocketBuffers::of(&socket).ok();
+        let endpoint =
+            Endpoint::new(tuning::endpoint_config(None), Some(config), socket, Arc::new(TokioRuntime))?;
+        Ok(Self { endpoint, buffers })
+    }
+
+    /// As [`Listener::bind`], on a socket that is not one of the system's, with the clock and executor to drive it: a
+    /// virtual network. A `seed` makes quinn's random choices repeatable.
+    ///
+    /// # Errors
+    /// [`BindError::Start`] when the socket does not tell its address; [`BindError::Tls`].
+    pub fn bind_with(
+        socket: Arc<dyn AsyncUdpSocket>,
+        runtime: Arc<dyn Runtime>,
+        identity: &Identity,
+        seed: Option<EndpointSeed>,
+    ) -> Result<Self, BindError> {
+        let config = tuning::server_config(tls::server_config(identity)?);
+        let endpoint_config = tuning::endpoint_config(seed.map(|seed| seed.0));
+        let endpoint = Endpoint::new_with_abstract_socket(endpoint_config, Some(config), socket, runtime)?;
+        Ok(Self { endpoint, buffers: None })
+    }
+
+    /// The address that the socket is bound to.
+    ///
+    /// # Errors
+    /// The system's answer when it does not tell.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.endpoint.local_addr()
+    }
+
+    /// The socket's buffers, where it is one of the system's.
+    #[must_use]
+    pub fn socket_buffers(&self) -> Option<SocketBuffers> {
+        self.buffers
+    }
+
+    /// Waits for the next connection attempt; `None` when the listener is closed. Cancel-safe.
+    ///
+    /// Do not await a handshake in the loop that calls this: one silent client would hold up all others.
+    pub async fn accept(&self) -> Option<Incoming> {
+        self.endpoint.accept().await.map(Incoming)
+    }
+
+    /// How many connections are open, handshakes included.
+    #[must_use]
+    pub fn open_connections(&self) -> usize {
+        self.endpoint.open_connections()
+    }
+
+    /// Takes no new connection attempts from now on; open connections live on.
+    ///
+    /// New clients get no answer at all and time out. To tell them, keep accepting and call [`Incoming::refuse`].
+    pub fn stop_accepting(&self) {
+        self.endpoint.set_server_config(None);
+    }
+
+    /// Closes every connection and accepts no more.
+    pub fn close(&self, code: CloseCode, reason: &str) {
+        self.endpoint.close(code.0.into(), Text::new(reason).as_str().as_bytes());
+    }
+
+    /// Waits until no connection is left and the peers of closed ones had a chance to hear of it, which may take three
+    /// probe time-outs (RFC 9000 section 10.2).
+    pub async fn wait_idle(&self) {
+        self.endpoint.wait_idle().await;
+    }
+}
+
+/// A connection attempt that nothing has been spent on yet. Dropping it refuses it.
+#[derive(Debug)]
+pub struct Incoming(quinn::Incoming);
+
+impl Incoming {
+    /// Where the first packet claims to come from.
+    #[must_use]
+    pub fn remote_addr(&self) -> SocketAddr {
+        canonical(self.0.remote_address())
+    }
+
+    /// Whether the client has shown that it receives what is sent to that address (RFC 9000 section 8.1). Nothing may
+    /// be held against an address before.
+    #[must_use]
+    pub fn remote_validated(&self) -> bool {
+        self.0.remote_address_validated()
+    }
+
+    /// Drops the attempt without an answer.
+    pub fn ignore(self) {
+        self.0.ignore();
+    }
+
+    /// Asks the client to prove its address first (RFC 9000 section 8.1.2). An attempt that has done so already is
+    /// refused.
+    pub fn retry(self) {
+        // The error carries the attempt, and dropping that refuses it.
+        let _ = self.0.retry();
+    }
+
+    /// Answers that no connection is wanted.
+    pub fn refuse(self) {
+        self.0.refuse();
+    }
+
+    /// Performs the handshake. The caller sets a time limit; dropping the future ends the attempt.
+    ///
+    /// # Errors
+    /// [`AcceptError`].
+    pub async fn finish(self) -> Result<Connection, AcceptError> {
+        let connecting = self.0.accept().map_err(ConnectionLost::from)?;
+        let connection = connecting.await.map_err(ConnectionLost::from)?;
+        Ok(Connection::authenticated(connection)?)
+    }
+}

@@ -1,0 +1,33 @@
+//! QUIC as fulmar uses it: identities, pins, endpoints, and streams of frames.
+//!
+//! The layers, from the bottom up:
+//!
+//! * [`private_file`]: small files that only their owner may read or change, replaced atomically.
+//! * [`identity`]: an Ed25519 key pair and the self-signed certificate around it.
+//! * [`known_hosts`]: the server keys that a client has accepted.
+//! * [`tls`]: TLS 1.3 with pinned keys on both sides; no resumption, no early data.
+//! * [`socket`]: UDP sockets with large buffers.
+//! * [`tuning`]: every transport parameter, with its reason.
+//! * [`endpoint`]: [`Listener`] accepts connections, [`Dialer`] makes them.
+//! * [`connection`] and [`stream`]: one authenticated connection and the frames and bodies on its streams.
+//!
+//! TLS proves who holds which key. Whether that key may do anything is decided by the application's Hello.
+
+pub mod connection;
+pub mod endpoint;
+pub mod identity;
+pub mod known_hosts;
+pub mod private_file;
+pub mod socket;
+pub mod stream;
+pub mod tls;
+pub mod tuning;
+
+pub use connection::{Connection, ConnectionLost};
+pub use endpoint::{
+    AcceptError, BindError, DialError, Dialer, EndpointSeed, Incoming, Listener, ResolveError, resolve,
+};
+pub use identity::{Identity, IdentityError, Role};
+pub use known_hosts::{AddMode, KnownHosts, KnownHostsError};
+pub use stream::{FrameReceiver, FrameSender, StreamError};
+pub use tls::ServerTrust;
