@@ -1,0 +1,123 @@
+//! The reading side: a file that is sent, whole pieces of it, and whether it is still the same.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use fulmar_proto::digest::RangeDigest;
+use fulmar_proto::range::Range;
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::dir::fstat;
+use crate::error::DiskError;
+use crate::meta::{Kind, Meta};
+
+/// The most bytes that [`read_piece`] reads at once.
+pub const MAX_PIECE_BYTES: usize = 8 * 1024 * 1024;
+
+/// A local file that the user named, open for reading.
+#[derive(Debug)]
+pub struct Source {
+    file: File,
+    path: PathBuf,
+    meta: Meta,
+}
+
+impl Source {
+    /// Opens the regular file at `path`. Links are followed: the path is the user's own.
+    ///
+    /// # Errors
+    /// [`DiskError::NotFound`], [`DiskError::IsADirectory`], [`DiskError::NotRegular`] for a FIFO, socket or device.
+    pub fn open_local(path: &Path) -> Result<Self, DiskError> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(|errno| match errno {
+            Errno::NXIO | Errno::NODEV => DiskError::NotRegular,
+            other => DiskError::from_errno("openat", other),
+        })?;
+        let meta = fstat(&fd)?;
+        match meta.kind {
+            Kind::File => Ok(Self { file: File::from(fd), path: path.to_owned(), meta }),
+            Kind::Directory => Err(DiskError::IsADirectory),
+            Kind::Link | Kind::Other => Err(DiskError::NotRegular),
+        }
+    }
+
+    /// The open file.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// What the file was when it was opened.
+    pub fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// Fills `buffer` from `offset`.
+    ///
+    /// # Errors
+    /// [`DiskError::Changed`] when the file ends within `buffer`; [`DiskError::Io`].
+    pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<(), DiskError> {
+        read_exact_at(&self.file, buffer, offset)
+    }
+
+    /// Whether the open file is as it was at `since`, and the path still leads to it.
+    ///
+    /// # Errors
+    /// [`DiskError::Io`] when that cannot be seen. A path that leads nowhere is an answer, not an error.
+    pub fn unchanged(&self, since: &Meta) -> Result<bool, DiskError> {
+        if !file_unchanged(&self.file, since)? {
+            return Ok(false);
+        }
+        match rustix::fs::stat(&self.path) {
+            Ok(stat) => Ok(Meta::from_stat(&stat).same_file(since)),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(false),
+            Err(errno) => Err(DiskError::from_errno("stat", errno)),
+        }
+    }
+}
+
+/// Whether the open file is as it was at `since`, whatever its name leads to now.
+///
+/// # Errors
+/// [`DiskError::Io`].
+pub fn file_unchanged(file: &File, since: &Meta) -> Result<bool, DiskError> {
+    Ok(fstat(file)?.version() == since.version())
+}
+
+/// Reads exactly `len` bytes (at most [`MAX_PIECE_BYTES`]) from `offset`.
+///
+/// # Errors
+/// `UnexpectedEof` when the file ends before that; `InvalidInput` for a greater `len`.
+pub fn read_piece(file: &File, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+    if len > MAX_PIECE_BYTES {
+        return Err(io::Error::from(io::ErrorKind::InvalidInput));
+    }
+    let mut piece = vec![0; len];
+    file.read_exact_at(&mut piece, offset)?;
+    Ok(piece)
+}
+
+/// Reads one range and hashes it while it is in the cache.
+///
+/// # Errors
+/// [`DiskError::Changed`] when the file ends within the range; [`DiskError::Io`].
+pub fn read_hashed(file: &File, range: Range) -> Result<(Vec<u8>, RangeDigest), DiskError> {
+    let mut piece = vec![0; range.len() as usize];
+    read_exact_at(file, &mut piece, range.offset())?;
+    // The piece is exactly as long as the range, the only thing the hasher can object to.
+    let digest = RangeDigest::of(range, &piece).map_err(|_| DiskError::Changed)?;
+    Ok((piece, digest))
+}
+
+/// A file that got shorter while it was read has changed; that is not the disk's fault.
+fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> Result<(), DiskError> {
+    file.read_exact_at(buffer, offset).map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => DiskError::Changed,
+        _ => DiskError::from_io("pread", error),
+    })
+}
+
+#[cfg(test)]
+mod tests;
