@@ -1,0 +1,78 @@
+//! What a server is told, and the limits that it keeps to.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use fulmar_proto::{grants::Grants, hello::Policies, range::MAX_RANGE_BYTES};
+
+/// How a server is set up.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// The address to listen on; port 0 takes any free one. The wildcard `[::]` takes IPv4 as well, and alone where
+    /// IPv6 is off.
+    pub listen: SocketAddr,
+    /// The folder of the identity, the authorised clients and the invites. Never under the served directory.
+    pub state_dir: PathBuf,
+    /// What the server calls itself in Welcome.
+    pub name: String,
+    /// What it demands of every client.
+    pub policies: Policies,
+    /// What a client whose key is not enrolled may do; none: it is refused.
+    pub anonymous: Grants,
+    /// The most connections at once.
+    pub max_connections: u32,
+    /// The most bytes of bodies held in memory at once, over all connections.
+    pub max_memory_bytes: u64,
+}
+
+/// Every bound of the server that is not a setting, with its reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// From the accepted handshake to a complete Hello. Covers everything that an unadmitted peer can take time for.
+    pub hello_timeout: Duration,
+    /// Until a request frame is complete. A request fits a few packets; only a stalling peer needs longer.
+    pub request_timeout: Duration,
+    /// A body without a byte of progress for this long is given up, so that a silent peer holds no memory.
+    pub stall_timeout: Duration,
+    /// The longest body. 2 MiB on one ordered stream can never open more gaps than stream reassembly bears.
+    pub max_body_bytes: u32,
+    /// Commands in flight on one connection: hundreds of small files at once, yet bounded memory.
+    pub max_commands: u32,
+    /// How much of a body is held in memory at once. Large enough that a job's overhead vanishes in its copying and
+    /// hashing, small enough that hundreds fit the pool.
+    pub piece_bytes: u32,
+    /// Between two `Working` frames. Rare enough to cost nothing, often enough to keep a person informed.
+    pub working_interval: Duration,
+    /// Handshakes under way at once; each costs a signature and keys before its peer has proven anything.
+    pub max_handshakes: usize,
+    /// How long running commands may take to end once the server is asked to stop.
+    pub drain_timeout: Duration,
+    /// A draining connection is closed after being without a command for this long: longer than the gap between the
+    /// last range of an upload and its commit on a slow path.
+    pub drain_linger: Duration,
+    /// How often the list of authorised clients is looked at for changes.
+    pub trust_interval: Duration,
+    /// Entries of one page. A page is one frame of at most 64 KiB.
+    pub page_entries: usize,
+    /// Bytes of one page, leaving room for its cursor and lengths.
+    pub page_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            hello_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(10),
+            stall_timeout: Duration::from_secs(60),
+            max_body_bytes: MAX_RANGE_BYTES,
+            max_commands: 1024,
+            piece_bytes: 256 * 1024,
+            working_interval: Duration::from_secs(1),
+            max_handshakes: 64,
+            drain_timeout: Duration::from_secs(30),
+            drain_linger: Duration::from_millis(500),
+            trust_interval: Duration::from_secs(1),
+            page_entries: 1000,
+            page_bytes: 60 * 1024,
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! One client, from its Hello to its end.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use fulmar_proto::{
+    MINOR,
+    code::CloseCode,
+    error::{ErrorCode, Failure},
+    fingerprint::Fingerprint,
+    grants::Grants,
+    hello::{Extensions, Features, Hello, Limits as WireLimits, Notice, Welcome},
+    invite::EXPORTER_LABEL,
+    reply::Reply,
+    text::Text,
+};
+use fulmar_transport::{Connection, ConnectionLost, FrameReceiver, FrameSender, StreamError};
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, sleep, timeout},
+};
+
+use crate::{
+    admission,
+    audit::{AuditKind, AuditRecord},
+    command::{self, Context, Ended},
+    server::{Phase, Shared},
+    trust::Redeemed,
+};
+
+/// One connection whose handshake is complete.
+#[derive(Debug)]
+pub(crate) struct ClientConnection {
+    shared: Arc<Shared>,
+    connection: Connection,
+    number: u64,
+    remote: SocketAddr,
+    name: Text,
+    /// What the client may do although its key is not enrolled: the anonymous grants, when it came in by them.
+    anonymous: Grants,
+}
+
+/// Serves one connection until it ends, and keeps the log's records of it.
+pub(crate) async fn serve(shared: Arc<Shared>, connection: Connection, number: u64) {
+    let remote = connection.remote_addr();
+    let mut client = ClientConnection {
+        shared,
+        connection,
+        number,
+        remote,
+        name: Text::default(),
+        anonymous: Grants::NONE,
+    };
+    let started = Instant::now();
+    let hello_timeout = client.shared.limits.hello_timeout;
+    let admitted = match timeout(hello_timeout, client.receive_hello()).await {
+        Ok(Ok((hello, sender, receiver))) => client.admit(hello, sender, receiver).await,
+        Ok(Err(_)) => {
+            client.connection.close(CloseCode::PROTOCOL, "no hello");
+            Err("malformed")
+        }
+        Err(_) => {
+            client.connection.close(CloseCode::HELLO_TIMEOUT, "no hello in time");
+            Err("stalled")
+        }
+    };
+    match admitted {
+        Ok(notices) => {
+            client.record(AuditKind::Connected, Ended::of_connection("ok", started));
+            client.serve_commands(notices).await;
+            let reason = client.connection.closed().await;
+            client.record(AuditKind::Closed, Ended::of_connection(close_word(&reason), started));
+        }
+        Err(word) => client.record(AuditKind::Refused, Ended::of_connection(word, started)),
+    }
+}
+
+impl ClientConnection {
+    fn client(&self) -> Fingerprint {
+        self.connection.peer()
+    }
+
+    async fn receive_hello(&self) -> Result<(Hello, FrameSender, FrameReceiver), StreamError> {
+        let (sender, mut receiver) = self.connection.accept_stream().await?;
+        let hello = receiver.recv_expected().await?;
+        Ok((hello, sender, receiver))
+    }
+
+    /// Admits the client, or refuses it with the reason. Returns the stream for notices.
+    async fn admit(
+        &mut self,
+        hello: Hello,
+        mut sender: FrameSender,
+        receiver: FrameReceiver,
+    ) -> Result<FrameSender, &'static str> {
+        self.name = hello.name.clone();
+        let grants = match self.decide(&hello).await {
+            Ok(grants) => grants,
+            Err(failure) => {
+                let word = failure.code.word();
+                self.refuse(failure, sender).await;
+                return Err(word);
+            }
+        };
+        self.connection.admit();
+        if sender.send(&Reply::Welcome(self.welcome(grants))).await.is_err() {
+            return Err("connection-lost");
+        }
+        // The client says nothing more on this stream.
+        drop(receiver);
+        Ok(sender)
+    }
+
+    async fn decide(&mut self, hello: &Hello) -> Result<Grants, Failure> {
+        let claim = admission::claim(hello).map_err(|_| Failure::new(ErrorCode::MALFORMED))?;
+        let enrolled = self.shared.trust.find(&self.client());
+        let redeemed = match admission::must_redeem(&claim, enrolled.as_ref()) {
+            Some(proof) => Some(self.redeem(proof).await?),
+            None => None,
+        };
+        let anonymous = self.shared.config.anonymous;
+        let grants = admission::decide(enrolled.as_ref(), redeemed.as_ref(), anonymous)?;
+        if enrolled.is_none() && redeemed.is_none() {
+            self.anonymous = anonymous;
+        }
+        Ok(grants)
+    }
+
+    async fn redeem(&self, proof: fulmar_proto::invite::InviteProof) -> Result<Redeemed, Failure> {
+        let internal = || Failure::new(ErrorCode::INTERNAL);
+        let exporter = self.connection.exporter(EXPORTER_LABEL, b"").map_err(|_| internal())?;
+        let (trust, client, name) = (self.shared.trust.clone(), self.client(), self.name.clone());
+        let environment = &self.shared.environment;
+        let now = environment.clock.now();
+        let redeem = move || trust.redeem(&proof, &exporter, &client, &name, now);
+        environment.offload.run(redeem).await.map_err(|error| {
+            tracing::error!(%error, "an invite could not be redeemed");
+            internal()
+        })
+    }
+
+    fn welcome(&self, grants: Grants) -> Welcome {
+        let limits = &self.shared.limits;
+        Welcome {
+            minor: MINOR,
+            features: Features::default(),
+            extensions: Extensions::default(),
+            server_name: Text::new(&self.shared.config.name),
+            grants,
+            policies: self.shared.config.policies,
+            limits: WireLimits {
+                max_commands: limits.max_commands,
+                max_body_bytes: limits.max_body_bytes,
+                stall_timeout_ms: u32::try_from(limits.stall_timeout.as_millis()).unwrap_or(u32::MAX),
+            },
+        }
+    }
+
+    /// Tells the client why it is not admitted. Closing at once could overtake the reply, so the client is given a
+    /// moment to close.
+    async fn refuse(&self, failure: Failure, mut sender: FrameSender) {
+        if sender.send(&Reply::Failed(failure)).await.is_ok() && sender.finish().is_ok() {
+            let _ = timeout(self.shared.limits.request_timeout, self.connection.closed()).await;
+        }
+        self.connection.close(CloseCode::NOT_ADMITTED, "");
+    }
+
+    /// What the client may do at this moment; none when it was revoked.
+    fn grants(&self) -> impl Fn() -> Option<Grants> + Send + 'static {
+        let (trust, client, anonymous) = (self.shared.trust.clone(), self.client(), self.anonymous);
+        move || match trust.find(&client) {
+            Some(enrolled) => Some(enrolled.grants),
+            None if anonymous != Grants::NONE => Some(anonymous),
+            None => None,
+        }
+    }
+
+    fn context(&self) -> Context {
+        Context {
+            store: self.shared.store.clone(),
+            uploads: self.shared.uploads.clone(),
+            policies: self.shared.config.policies,
+            limits: self.shared.limits,
+            pool: self.shared.pool.clone(),
+            client: self.client(),
+        }
+    }
+
+    /// The command loop. Ends when the connection has ended, or has been closed here.
+    async fn serve_commands(&self, notices: FrameSender) {
+        let mut notices = notices;
+        let mut commands = JoinSet::new();
+        let mut phase = self.shared.phase.subscribe();
+        let mut end = self.shared.phase.subscribe();
+        let mut trust_changed = self.shared.trust_changed.subscribe();
+        loop {
+            let draining = *phase.borrow_and_update() != Phase::Serving;
+            tokio::select! {
+                stream = self.connection.accept_stream() => match stream {
+                    Ok((sender, receiver)) => {
+                        let (context, grants) = (self.context(), self.grants());
+                        commands.spawn(command::serve(context, sender, receiver, grants, draining));
+                    }
+                    Err(_) => break,
+                },
+                Some(ended) = commands.join_next() => self.record_command(ended),
+                Ok(()) = trust_changed.changed() => if (self.grants())().is_none() {
+                    let _ = notices.send(&Notice::Revoked).await;
+                    self.connection.close(CloseCode::REVOKED, "");
+                    break;
+                },
+                Ok(()) = phase.changed(), if !draining => {
+                    let grace_ms = u32::try_from(self.shared.limits.drain_timeout.as_millis());
+                    let notice = Notice::GoingAway { grace_ms: grace_ms.unwrap_or(u32::MAX) };
+                    let _ = notices.send(&notice).await;
+                }
+                () = sleep(self.shared.limits.drain_linger), if draining && commands.is_empty() => {
+                    self.connection.close(CloseCode::SHUTTING_DOWN, "");
+                    break;
+                }
+                () = stopped(&mut end) => {
+                    self.connection.close(CloseCode::SHUTTING_DOWN, "");
+                    break;
+                }
+            }
+        }
+        // What still runs finds its stream gone and ends; a commit that has begun is carried through.
+        while let Some(ended) = commands.join_next().await {
+            self.record_command(ended);
+        }
+    }
+
+    fn record_command(&self, ended: Result<Ended, tokio::task::JoinError>) {
+        match ended {
+            Ok(ended) => self.record(AuditKind::Command, ended),
+            Err(error) => tracing::error!(%error, connection = self.number, "a command ended in a panic"),
+        }
+    }
+
+    fn record(&self, kind: AuditKind, ended: Ended) {
+        let client_name = match self.shared.trust.find(&self.client()) {
+            Some(client) if !client.name.is_empty() => client.name,
+            _ => self.name.as_str().to_owned(),
+        };
+        self.shared.audit.record(&AuditRecord {
+            time: self.shared.environment.clock.now(),
+            kind,
+            connection: self.number,
+            remote: self.remote,
+            client: self.client(),
+            client_name,
+            verb: ended.verb,
+            path: ended.account.path,
+            target: ended.account.target,
+            bytes: ended.account.bytes,
+            result: ended.result.to_owned(),
+            duration: ended.duration,
+        });
+    }
+}
+
+impl Ended {
+    fn of_connection(result: &'static str, started: Instant) -> Self {
+        Self { verb: "", account: crate::exchange::Account::default(), result, duration: started.elapsed() }
+    }
+}
+
+/// Waits until the server stops at once.
+async fn stopped(phase: &mut watch::Receiver<Phase>) {
+    // The sender lives as long as the server; were it gone, that would be the end as well.
+    let _ = phase.wait_for(|phase| *phase == Phase::Stopped).await;
+}
+
+/// How a connection ended, for the log.
+fn close_word(reason: &ConnectionLost) -> &'static str {
+    match reason {
+        ConnectionLost::ClosedByPeer { code, .. } => code.name(),
+        ConnectionLost::ClosedLocally => "closed",
+        ConnectionLost::TimedOut => "timed out",
+        ConnectionLost::Reset => "reset",
+        _ => "protocol violation",
+    }
+}

@@ -1,0 +1,28 @@
+//! `Read`: one range of a file in the state that `Opened` told.
+
+use fulmar_proto::{error::ErrorCode, path::RelPath, range::Range, reply::Reply, version::Version};
+
+use super::Outcome;
+use crate::{
+    body::send_range,
+    command::Context,
+    exchange::{CommandError, Exchange},
+};
+
+pub(super) async fn run(
+    context: &Context,
+    exchange: &mut Exchange,
+    path: &RelPath,
+    version: Version,
+    range: Range,
+) -> Outcome {
+    let object = context.store.open(path).await?;
+    if object.info().version != version {
+        return Err(CommandError::code(ErrorCode::CHANGED));
+    }
+    if range.check_in_file(object.info().size).is_err() {
+        return Err(CommandError::code(ErrorCode::MALFORMED));
+    }
+    exchange.reply(&Reply::Body { len: range.len() }).await?;
+    send_range(exchange, &context.pool, object.as_ref(), range).await
+}
