@@ -1,0 +1,102 @@
+//! One command on one stream.
+
+use std::time::Duration;
+
+use fulmar_proto::{reply::Reply, request::Request, trailer::Trailer};
+use fulmar_transport::{Connection, FrameReceiver, FrameSender, StreamError};
+use tokio::time::timeout;
+
+use crate::error::Error;
+
+/// How long a stream may stay silent. The server reports long work every second, and the transport notices a dead path
+/// much earlier, so this bounds only a server that keeps the connection and says nothing. Ranges that wait their turn
+/// on a slow link must fit into it.
+const SILENCE: Duration = Duration::from_secs(300);
+
+/// The stream of one command.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) sender: FrameSender,
+    pub(crate) receiver: FrameReceiver,
+}
+
+/// Waits for something from the server, but not for ever.
+pub(crate) async fn bounded<T>(wait: impl Future<Output = Result<T, StreamError>>) -> Result<T, Error> {
+    match timeout(SILENCE, wait).await {
+        Ok(result) => Ok(result?),
+        Err(_) => Err(Error::Stalled),
+    }
+}
+
+impl Call {
+    /// Opens a stream and sends the request.
+    pub(crate) async fn open(connection: &Connection, request: &Request) -> Result<Self, Error> {
+        Self::open_with_priority(connection, request, 0).await
+    }
+
+    /// As [`Call::open`], on a stream that goes before those of lower priority.
+    pub(crate) async fn open_with_priority(
+        connection: &Connection,
+        request: &Request,
+        priority: i32,
+    ) -> Result<Self, Error> {
+        let (sender, receiver) = connection.open_stream().await?;
+        let mut call = Self { sender, receiver };
+        call.sender.set_priority(priority);
+        call.sender.send(request).await?;
+        Ok(call)
+    }
+
+    /// The next reply that is not a report of progress; those go to `working`.
+    ///
+    /// A failure of the command is [`Error::Server`].
+    pub(crate) async fn reply(&mut self, mut working: impl FnMut(u64, u64)) -> Result<Reply, Error> {
+        loop {
+            let reply = bounded(self.receiver.recv_growing()).await?;
+            match reply.ok_or(StreamError::Truncated)? {
+                Reply::Working { done, total } => working(done, total),
+                Reply::Failed(failure) => return Err(Error::Server(failure)),
+                reply => return Ok(reply),
+            }
+        }
+    }
+
+    /// The trailer of a body that has been read.
+    pub(crate) async fn trailer(&mut self) -> Result<Trailer, Error> {
+        let trailer: Option<Trailer> = bounded(self.receiver.recv_growing()).await?;
+        match trailer.ok_or(StreamError::Truncated)? {
+            Trailer::Failed(failure) => Err(Error::Server(failure)),
+            trailer => Ok(trailer),
+        }
+    }
+
+    /// Sends `body` and its trailer. A server that has answered already wants no more of it; its answer is then the next
+    /// thing to read, so being stopped is no error here.
+    pub(crate) async fn send_body(&mut self, body: bytes::Bytes, trailer: &Trailer) -> Result<(), Error> {
+        let sent = async {
+            if !body.is_empty() {
+                self.sender.send_bytes(body).await?;
+            }
+            self.sender.send(trailer).await
+        };
+        match sent.await {
+            Ok(()) | Err(StreamError::Stopped(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Sends one request and reads its one reply.
+pub(crate) async fn ask(connection: &Connection, request: &Request) -> Result<Reply, Error> {
+    ask_watching(connection, request, |_, _| {}).await
+}
+
+/// As [`ask`], with the server's reports of progress.
+pub(crate) async fn ask_watching(
+    connection: &Connection,
+    request: &Request,
+    working: impl FnMut(u64, u64),
+) -> Result<Reply, Error> {
+    let mut call = Call::open(connection, request).await?;
+    call.reply(working).await
+}

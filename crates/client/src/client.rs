@@ -1,0 +1,263 @@
+//! The client: its identity, its memory of servers, and how it connects.
+
+use std::{path::PathBuf, time::Duration};
+
+use fulmar_disk::Offload;
+use fulmar_proto::{
+    MINOR,
+    address::HostPort,
+    codec,
+    fingerprint::Fingerprint,
+    hello::{Congestion, EXTENSION_INVITE, Extension, Extensions, Features, Hello, Welcome},
+    invite::{EXPORTER_LABEL, InviteProof, InviteToken},
+    reply::Reply,
+    text::Text,
+};
+use fulmar_transport::{
+    AddMode, Connection, DialError, Dialer, FrameReceiver, Identity, KnownHosts, Role, ServerTrust,
+    StreamError, resolve,
+};
+use tokio::time::timeout;
+
+use crate::{endpoint::Endpoint, error::Error, session::Session};
+
+/// The file of the state folder that holds the keys of known servers.
+const KNOWN_HOSTS_FILE: &str = "known_hosts";
+
+/// How a client is set up.
+#[derive(Clone, Debug)]
+pub struct ClientConfig {
+    /// The folder of the identity and of the known servers.
+    pub state_dir: PathBuf,
+    /// What the client calls itself, for the server's log and list of clients.
+    pub name: String,
+    /// How long connecting may take, from looking up the name to Welcome.
+    pub connect_timeout: Duration,
+    /// How many threads read, write and hash files.
+    pub threads: usize,
+}
+
+impl ClientConfig {
+    /// A client with this state folder: 10 s to connect, 4 threads, no name.
+    #[must_use]
+    pub fn new(state_dir: PathBuf) -> Self {
+        Self { state_dir, name: String::new(), connect_timeout: Duration::from_secs(10), threads: 4 }
+    }
+}
+
+/// What to think of a server whose key is not in the list of known servers. An invite pins its server by itself, and a
+/// key that differs from a known one is refused in any case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// Refuse it, and say which key it offered.
+    KnownOnly,
+    /// Accept it, and remember it.
+    RecordNew,
+    /// Accept this key alone, and remember it.
+    Pinned(Fingerprint),
+}
+
+/// A client. Cheap to clone; clones share their sockets and threads.
+#[derive(Clone, Debug)]
+pub struct Client {
+    config: ClientConfig,
+    dialer: Dialer,
+    pub(crate) offload: Offload,
+}
+
+impl Client {
+    /// Loads the identity of the state folder, making it first when there is none. Opens no socket. Blocks briefly on
+    /// the file system.
+    ///
+    /// # Errors
+    /// [`Error::Identity`]; [`Error::System`] when there are no threads to be had.
+    pub fn new(config: ClientConfig) -> Result<Self, Error> {
+        let identity = Identity::load_or_create(&config.state_dir, Role::Client)?;
+        let offload = Offload::threads(config.threads).map_err(Error::System)?;
+        Ok(Self { dialer: Dialer::new(&identity), config, offload })
+    }
+
+    /// The fingerprint of this client's key.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.dialer.fingerprint()
+    }
+
+    /// Connects to a server and waits until it has admitted this client.
+    ///
+    /// All addresses of the host are tried, IPv6 and IPv4 raced. A key that was accepted for the first time, by an
+    /// invite or by `trust`, is remembered once the server has admitted this client.
+    ///
+    /// # Errors
+    /// [`Error::UnknownServer`], [`Error::ServerKeyChanged`]: nothing was sent but the handshake. [`Error::Server`]
+    /// when the server refuses this client. [`Error::Dial`], [`Error::Resolve`], [`Error::NoWelcome`].
+    pub async fn connect(&self, endpoint: &Endpoint, trust: &Trust) -> Result<Session, Error> {
+        let connecting = self.connect_within(endpoint, trust);
+        match timeout(self.config.connect_timeout, connecting).await {
+            Ok(result) => result,
+            Err(_) => Err(Error::NoWelcome),
+        }
+    }
+
+    async fn connect_within(&self, endpoint: &Endpoint, trust: &Trust) -> Result<Session, Error> {
+        let address = endpoint.address();
+        let known = self.known(address).await?;
+        let demanded = demanded(endpoint, trust);
+        let (server_trust, is_new) = match (demanded, known.as_slice()) {
+            (Some(pin), []) => (ServerTrust::from(pin), true),
+            (Some(pin), known) if known.contains(&pin) => (ServerTrust::from(pin), false),
+            (Some(offered), _) => return Err(self.changed(address, known, offered)),
+            (None, []) => (ServerTrust::NothingKnown, *trust == Trust::RecordNew),
+            (None, _) => (ServerTrust::Pinned(known), false),
+        };
+        let connection = self.dial(address, server_trust, trust).await?;
+        let token = match endpoint {
+            Endpoint::Invite(invite) => invite.token.as_ref(),
+            Endpoint::Address(_) => None,
+        };
+        let (welcome, notices) = self.greet(&connection, token).await?;
+        if is_new {
+            self.remember(address, connection.peer()).await?;
+        }
+        Ok(Session::start(self.clone(), address.clone(), connection, welcome, notices))
+    }
+
+    async fn dial(
+        &self,
+        address: &HostPort,
+        server_trust: ServerTrust,
+        trust: &Trust,
+    ) -> Result<Connection, Error> {
+        let within = self.config.connect_timeout;
+        let addrs = resolve(address.host(), address.port()).await?;
+        match self.dialer.dial_any(addrs.clone(), &server_trust, within).await {
+            Err(DialError::UnknownServer(offered)) if *trust == Trust::RecordNew => {
+                // The key is pinned from here on, so that the server that is recorded is the one that was reached.
+                let pinned = ServerTrust::from(offered);
+                self.dialer
+                    .dial_any(addrs, &pinned, within)
+                    .await
+                    .map_err(|error| self.dial_error(address, error))
+            }
+            result => result.map_err(|error| self.dial_error(address, error)),
+        }
+    }
+
+    fn dial_error(&self, address: &HostPort, error: DialError) -> Error {
+        match error {
+            DialError::UnknownServer(fingerprint) => {
+                Error::UnknownServer { address: address.clone(), fingerprint }
+            }
+            DialError::ServerKeyChanged { known, offered } => self.changed(address, known, offered),
+            other => Error::Dial(other),
+        }
+    }
+
+    fn changed(&self, address: &HostPort, known: Vec<Fingerprint>, offered: Fingerprint) -> Error {
+        Error::ServerKeyChanged { address: address.clone(), known, offered, file: self.known_hosts_file() }
+    }
+
+    /// Says Hello and waits for Welcome. The receiver goes on carrying the server's notices.
+    async fn greet(
+        &self,
+        connection: &Connection,
+        token: Option<&InviteToken>,
+    ) -> Result<(Welcome, FrameReceiver), Error> {
+        let (mut sender, mut receiver) = connection.open_stream().await?;
+        sender.send(&self.hello(connection, token)?).await?;
+        sender.finish()?;
+        let reply: Option<Reply> = receiver.recv_growing().await?;
+        match reply.ok_or(StreamError::Truncated)? {
+            Reply::Welcome(welcome) => Ok((welcome, receiver)),
+            Reply::Failed(failure) => {
+                // The server waits for this, so that its reason could not be overtaken by its own close.
+                connection.close(fulmar_proto::code::CloseCode::DONE, "");
+                Err(Error::Server(failure))
+            }
+            other => Err(Error::UnexpectedReply(other.name())),
+        }
+    }
+
+    fn hello(&self, connection: &Connection, token: Option<&InviteToken>) -> Result<Hello, Error> {
+        let mut extensions = Vec::new();
+        if let Some(token) = token {
+            let exporter = connection
+                .exporter(EXPORTER_LABEL, b"")
+                .map_err(|_| Error::UnexpectedReply("no exporter"))?;
+            let proof =
+                InviteProof { id: token.id(), mac: token.key().prove(&exporter, &self.fingerprint()) };
+            let frame = codec::encode_frame(&proof).map_err(StreamError::from)?;
+            extensions
+                .push(Extension { tag: EXTENSION_INVITE, bytes: frame[codec::PREFIX_BYTES..].to_vec() });
+        }
+        Ok(Hello {
+            minor: MINOR,
+            features: Features::default(),
+            extensions: Extensions::try_from(extensions).unwrap_or_default(),
+            name: Text::new(&self.config.name),
+            max_rate_bytes_per_s: None,
+            congestion: Congestion::ANY,
+        })
+    }
+
+    fn known_hosts_file(&self) -> PathBuf {
+        self.config.state_dir.join(KNOWN_HOSTS_FILE)
+    }
+
+    async fn known(&self, address: &HostPort) -> Result<Vec<Fingerprint>, Error> {
+        let (file, address) = (self.known_hosts_file(), address.clone());
+        Ok(self.offload.run(move || KnownHosts::load(&file).map(|hosts| hosts.lookup(&address))).await?)
+    }
+
+    async fn remember(&self, address: &HostPort, fingerprint: Fingerprint) -> Result<(), Error> {
+        let (this, address) = (self.clone(), address.clone());
+        self.offload.run(move || this.trust_server(&address, fingerprint)).await
+    }
+
+    /// Remembers a server's key, durably. Blocks briefly on the file system.
+    ///
+    /// # Errors
+    /// [`Error::KnownHosts`], also when another key is known for this server.
+    pub fn trust_server(&self, address: &HostPort, fingerprint: Fingerprint) -> Result<(), Error> {
+        let mut hosts = KnownHosts::load(&self.known_hosts_file())?;
+        hosts.add(address, fingerprint, today(), AddMode::First)?;
+        Ok(())
+    }
+
+    pub(crate) async fn goodbye(&self) {
+        self.dialer.wait_idle().await;
+    }
+}
+
+/// The one key that the endpoint or the caller demands.
+fn demanded(endpoint: &Endpoint, trust: &Trust) -> Option<Fingerprint> {
+    match (endpoint, trust) {
+        (Endpoint::Invite(invite), _) => Some(invite.fingerprint),
+        (Endpoint::Address(_), Trust::Pinned(pin)) => Some(*pin),
+        (Endpoint::Address(_), Trust::KnownOnly | Trust::RecordNew) => None,
+    }
+}
+
+fn today() -> fulmar_transport::known_hosts::Date {
+    jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_invite_pins_whatever_the_caller_would_accept() {
+        let fingerprint = Fingerprint([7; 32]);
+        let address = "lab:4433";
+        let invite: Endpoint =
+            format!("fulmar://{}@{address}", fingerprint.to_base32()).parse().expect("an invite");
+        let plain: Endpoint = address.parse().expect("an address");
+        let other = Fingerprint([8; 32]);
+        for trust in [Trust::KnownOnly, Trust::RecordNew, Trust::Pinned(other)] {
+            assert_eq!(demanded(&invite, &trust), Some(fingerprint));
+        }
+        assert_eq!(demanded(&plain, &Trust::Pinned(other)), Some(other));
+        assert_eq!(demanded(&plain, &Trust::RecordNew), None);
+    }
+}

@@ -1,0 +1,223 @@
+//! The local side: where a download goes, and digests of local files.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use fulmar_disk::{
+    Dir, DiskError, Meta, Offload, PublishError, Replace, Source, Staging, SyncedStaging, file_unchanged,
+    publish, read_piece,
+};
+use fulmar_proto::{
+    digest::Digest,
+    path::{PathError, RelPath},
+    upload::OnExists,
+};
+
+use crate::{
+    client::Client,
+    error::Error,
+    transfer::{Event, Observer},
+};
+
+/// How much of a file is hashed in one job, in bytes: long enough to be worth a job, short enough to report progress.
+const HASH_JOB_BYTES: u64 = 8 << 20;
+
+/// The most numbers tried for a free name.
+const MAX_NUMBER: u32 = 10_000;
+
+/// Where a download goes: one name in one open directory.
+#[derive(Debug)]
+pub(crate) struct LocalTarget {
+    dir: Dir,
+    folder: PathBuf,
+    leaf: String,
+}
+
+impl LocalTarget {
+    /// Finds out where `path` leads for something called `name`: into an existing directory, or to a new name. Blocks.
+    pub(crate) fn resolve(path: &Path, must_be_directory: bool, name: &str) -> Result<Self, Error> {
+        let (folder, leaf) = if path.is_dir() {
+            (path.to_owned(), name.to_owned())
+        } else if must_be_directory {
+            return Err(Error::NoLocalDirectory { path: path.to_owned() });
+        } else {
+            let leaf = path.file_name().ok_or_else(|| Error::NoLocalDirectory { path: path.to_owned() })?;
+            let leaf = leaf.to_str().ok_or(Error::LocalName(PathError::NotUtf8))?.to_owned();
+            (path.parent().unwrap_or(Path::new("")).to_owned(), leaf)
+        };
+        let open = if folder.as_os_str().is_empty() { Path::new(".") } else { &folder };
+        let dir = Dir::open_ambient(open).map_err(|error| match error {
+            DiskError::NotFound | DiskError::NotADirectory => {
+                Error::NoLocalDirectory { path: folder.clone() }
+            }
+            error => Error::Local { path: folder.clone(), error },
+        })?;
+        Ok(Self { dir, folder, leaf })
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.folder.join(&self.leaf)
+    }
+
+    pub(crate) fn leaf(&self) -> &str {
+        &self.leaf
+    }
+
+    fn local(&self, error: DiskError) -> Error {
+        Error::Local { path: self.path(), error }
+    }
+
+    /// What is there already. Blocks.
+    pub(crate) fn existing(&self) -> Result<Option<Meta>, Error> {
+        match self.dir.stat_leaf(&self.leaf) {
+            Ok(meta) => Ok(Some(meta)),
+            Err(DiskError::NotFound) => Ok(None),
+            Err(error) => Err(self.local(error)),
+        }
+    }
+
+    /// Opens what is there already, for comparing. Blocks.
+    pub(crate) fn open_existing(&self) -> Result<(File, Meta), Error> {
+        self.dir.open_file_leaf(&self.leaf).map_err(|error| self.local(error))
+    }
+
+    /// A staging file beside the target, whose name has the same length whatever the target's name is. Blocks.
+    pub(crate) fn stage(&self, size: u64) -> Result<Staging, Error> {
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).map_err(|error| Error::System(error.into()))?;
+        let staging = format!(".fulmar-part-{:016x}", u64::from_le_bytes(random));
+        Staging::create(&self.dir, &staging, Some(size)).map_err(|error| self.local(error))
+    }
+
+    /// Gives the staging file its name, durably. Returns the name that it got. Blocks.
+    pub(crate) fn publish(&self, staging: SyncedStaging, on_exists: OnExists) -> Result<PathBuf, Error> {
+        let replace = if on_exists == OnExists::Overwrite { Replace::Always } else { Replace::Never };
+        let mut staging = staging;
+        let mut leaf = self.leaf.clone();
+        for number in 1..=MAX_NUMBER {
+            match publish(staging, &self.dir, &leaf, replace) {
+                Ok(_) => return Ok(self.folder.join(leaf)),
+                Err(PublishError::Refused { staging: back, error: DiskError::AlreadyExists }) => {
+                    if on_exists != OnExists::Rename {
+                        return Err(Error::LocalExists { path: self.path() });
+                    }
+                    staging = *back;
+                    leaf = numbered(&self.leaf, number)?;
+                }
+                Err(PublishError::Refused { error, .. }) => return Err(self.local(error)),
+                Err(PublishError::Unknown { error, .. }) => {
+                    return Err(Error::LocalUnknown { path: self.folder.join(leaf), error });
+                }
+            }
+        }
+        Err(Error::LocalExists { path: self.path() })
+    }
+}
+
+/// `name (1).ext`, by the rule that servers use too.
+fn numbered(leaf: &str, number: u32) -> Result<String, Error> {
+    let name =
+        RelPath::parse(leaf).and_then(|path| path.with_suffix_number(number)).map_err(Error::LocalName)?;
+    Ok(name.name().to_owned())
+}
+
+/// The digest of an open local file, which must stay as `meta` says.
+pub(crate) async fn hash_open_file(
+    offload: &Offload,
+    file: Arc<File>,
+    path: &Path,
+    meta: Meta,
+    observer: &dyn Observer,
+) -> Result<(u64, Digest), Error> {
+    let local = |error| Error::Local { path: path.to_owned(), error };
+    let mut hasher = blake3::Hasher::new();
+    let mut offset = 0;
+    while offset < meta.size {
+        let len = (meta.size - offset).min(HASH_JOB_BYTES);
+        let file = file.clone();
+        let job = move || hash_part(&file, offset, len, hasher);
+        hasher = offload.run(job).await.map_err(local)?;
+        offset += len;
+        observer.on(Event::Hashing { done: offset, total: meta.size });
+    }
+    if !offload.run(move || file_unchanged(&file, &meta)).await.map_err(local)? {
+        return Err(Error::SourceChanged);
+    }
+    Ok((offset, Digest(*hasher.finalize().as_bytes())))
+}
+
+fn hash_part(
+    file: &File,
+    offset: u64,
+    len: u64,
+    mut hasher: blake3::Hasher,
+) -> Result<blake3::Hasher, DiskError> {
+    let len = usize::try_from(len).map_err(|_| DiskError::FileTooLarge)?;
+    let piece = read_piece(file, offset, len).map_err(|error| match error.kind() {
+        std::io::ErrorKind::UnexpectedEof => DiskError::Changed,
+        _ => DiskError::from_io("pread", error),
+    })?;
+    hasher.update(&piece);
+    Ok(hasher)
+}
+
+impl Client {
+    /// The length in bytes and the digest of a local file. Progress comes as [`Event::Hashing`].
+    ///
+    /// # Errors
+    /// [`Error::Local`]; [`Error::SourceChanged`] when it changes meanwhile.
+    pub async fn hash_file(&self, path: &Path, observer: &dyn Observer) -> Result<(u64, Digest), Error> {
+        let owned = path.to_owned();
+        let open = move || {
+            let source = Source::open_local(&owned)?;
+            let meta = *source.meta();
+            Ok((source.file().try_clone().map_err(|error| DiskError::from_io("dup", error))?, meta))
+        };
+        let opened: Result<(File, Meta), DiskError> = self.offload.run(open).await;
+        let (file, meta) = opened.map_err(|error| Error::Local { path: path.to_owned(), error })?;
+        hash_open_file(&self.offload, Arc::new(file), path, meta, observer).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_a_directory_or_a_new_name_in_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at =
+            |path: &str, directory| LocalTarget::resolve(&folder.path().join(path), directory, "name.txt");
+        assert_eq!(at("", false).expect("into").path(), folder.path().join("name.txt"));
+        assert_eq!(at("new", false).expect("as").path(), folder.path().join("new"));
+        for (path, directory) in [("new", true), ("missing/new", false), ("missing/", false)] {
+            let result = at(path, directory);
+            let named = matches!(result, Err(Error::NoLocalDirectory { .. })) || path == "missing/";
+            assert!(named, "{path}: {result:?}");
+        }
+    }
+
+    #[test]
+    fn publishing_never_replaces_unless_told() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let target = LocalTarget::resolve(&folder.path().join("a.txt"), false, "").expect("free");
+        let publish = |bytes: &[u8], on_exists| {
+            let staging = target.stage(3).expect("staged");
+            staging.write_at(bytes, 0).expect("written");
+            target.publish(staging.sync().expect("synced"), on_exists)
+        };
+        let read = |name: &str| std::fs::read(folder.path().join(name)).expect("published");
+        publish(b"one", OnExists::Fail).expect("free");
+        assert!(matches!(publish(b"two", OnExists::Fail), Err(Error::LocalExists { .. })));
+        assert_eq!(read("a.txt"), b"one");
+        let renamed = publish(b"two", OnExists::Rename).expect("another name");
+        assert_eq!(renamed, folder.path().join("a (1).txt"));
+        assert_eq!(read("a (1).txt"), b"two");
+        publish(b"six", OnExists::Overwrite).expect("replaced");
+        assert_eq!(read("a.txt"), b"six");
+        assert_eq!(std::fs::read_dir(folder.path()).expect("readable").count(), 2, "no staging is left");
+    }
+}

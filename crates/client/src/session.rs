@@ -1,0 +1,130 @@
+//! One connection that has been admitted.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use fulmar_disk::Offload;
+use fulmar_proto::{
+    address::HostPort,
+    code::CloseCode,
+    fingerprint::Fingerprint,
+    hello::{Notice, Welcome},
+};
+use fulmar_transport::{Connection, FrameReceiver, StreamError};
+use tokio::time::timeout;
+
+use crate::client::Client;
+
+/// How long the packets that say goodbye are given to leave.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// A connection that the server has admitted. Cheap to clone; clones are the same connection. It is closed when the last
+/// clone is gone, or by [`Session::close`].
+#[derive(Clone, Debug)]
+pub struct Session {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    client: Client,
+    address: HostPort,
+    connection: Connection,
+    welcome: Welcome,
+    going_away: Arc<AtomicBool>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.connection.close(CloseCode::DONE, "");
+    }
+}
+
+impl Session {
+    pub(crate) fn start(
+        client: Client,
+        address: HostPort,
+        connection: Connection,
+        welcome: Welcome,
+        notices: FrameReceiver,
+    ) -> Self {
+        let going_away = Arc::new(AtomicBool::new(false));
+        // Ends with the connection, when the stream does.
+        tokio::spawn(watch_notices(notices, going_away.clone()));
+        Self { inner: Arc::new(Inner { client, address, connection, welcome, going_away }) }
+    }
+
+    /// The server, as it was named.
+    #[must_use]
+    pub fn address(&self) -> &HostPort {
+        &self.inner.address
+    }
+
+    /// The address that answered.
+    #[must_use]
+    pub fn remote_addr(&self) -> SocketAddr {
+        self.inner.connection.remote_addr()
+    }
+
+    /// The fingerprint of the server's key.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.inner.connection.peer()
+    }
+
+    /// What the server said at admission: its name, this client's grants, policies, limits.
+    #[must_use]
+    pub fn welcome(&self) -> &Welcome {
+        &self.inner.welcome
+    }
+
+    /// The estimate of the round-trip time (RFC 9002 section 5.3).
+    #[must_use]
+    pub fn rtt(&self) -> Duration {
+        self.inner.connection.rtt()
+    }
+
+    /// Whether the connection has ended.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.inner.connection.close_reason().is_some()
+    }
+
+    /// Whether the server has announced that it is shutting down: nothing new will be started there.
+    #[must_use]
+    pub fn is_going_away(&self) -> bool {
+        self.inner.going_away.load(Ordering::Relaxed)
+    }
+
+    /// Says goodbye, and waits a moment for that to be sent.
+    pub async fn close(&self) {
+        self.inner.connection.close(CloseCode::DONE, "");
+        let _ = timeout(FAREWELL, self.inner.client.goodbye()).await;
+    }
+
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.inner.connection
+    }
+
+    pub(crate) fn offload(&self) -> &Offload {
+        &self.inner.client.offload
+    }
+}
+
+/// Reads the server's notices until the stream ends. Notices of later versions are passed over.
+async fn watch_notices(mut notices: FrameReceiver, going_away: Arc<AtomicBool>) {
+    loop {
+        match notices.recv_growing::<Notice>().await {
+            Ok(Some(Notice::GoingAway { .. })) => going_away.store(true, Ordering::Relaxed),
+            Ok(Some(Notice::Revoked | Notice::KeysToCome(_) | Notice::LimitsChanged(_))) => {}
+            Err(StreamError::Malformed(fulmar_proto::codec::DecodeError::UnknownKind(_))) => {}
+            Ok(None) | Err(_) => return,
+        }
+    }
+}

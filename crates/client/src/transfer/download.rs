@@ -1,0 +1,162 @@
+//! Downloads.
+
+mod file;
+mod stream;
+
+use std::{path::Path, time::Instant};
+
+use fulmar_proto::{
+    digest::{Digest, DigestTree},
+    hello::Policies,
+    path::{RelPath, same_extension},
+    range::MAX_RANGE_BYTES,
+    reply::Opened,
+    upload::OnExists,
+};
+use tokio::task::JoinSet;
+
+use super::{
+    DownloadTarget, Event, MAX_IN_FLIGHT, Observer, Outcome, TransferOptions, Transferred,
+    fetch::{self, Fetched},
+    plan::{Plan, desired_bytes},
+};
+use crate::{error::Error, session::Session};
+
+/// What a download came to, before it is told in full.
+struct Done {
+    destination: String,
+    bytes: u64,
+    sent_bytes: u64,
+    root: Digest,
+    outcome: Outcome,
+}
+
+impl Session {
+    /// Downloads one file. When this returns, it is durable under its final name and every range of it has the digest
+    /// that the server claims. Dropping the future cancels the download; nothing appears under the final name then.
+    ///
+    /// # Errors
+    /// Any [`Error`]. [`Error::LocalExists`] when the target holds other bytes; [`Error::SourceChanged`] when the file
+    /// changed, and again after one restart.
+    pub async fn download(
+        &self,
+        path: &RelPath,
+        target: DownloadTarget,
+        options: &TransferOptions,
+        observer: &dyn Observer,
+    ) -> Result<Transferred, Error> {
+        let started = Instant::now();
+        let done = match target {
+            DownloadTarget::Path { path: local, must_be_directory } => {
+                self.download_file(path, &local, must_be_directory, options, observer).await?
+            }
+            DownloadTarget::Writer(writer) => stream::download(self, path, writer, observer).await?,
+        };
+        Ok(Transferred {
+            source: path.as_str().to_owned(),
+            destination: done.destination,
+            bytes: done.bytes,
+            sent_bytes: done.sent_bytes,
+            resumed_bytes: 0,
+            root: done.root,
+            elapsed: started.elapsed(),
+            outcome: done.outcome,
+        })
+    }
+
+    /// Downloads to a file, beginning anew once when the source changes meanwhile.
+    async fn download_file(
+        &self,
+        path: &RelPath,
+        local: &Path,
+        must_be_directory: bool,
+        options: &TransferOptions,
+        observer: &dyn Observer,
+    ) -> Result<Done, Error> {
+        let target = file::resolve(self, local, must_be_directory, path.name()).await?;
+        self.check_extension(path.name(), target.leaf())?;
+        if let Some(done) = file::already_there(self, path, &target, options.on_exists, observer).await? {
+            return Ok(done);
+        }
+        let mut restarted = false;
+        loop {
+            match file::download(self, path, &target, options, observer).await {
+                Err(error) if error.is_changed() && restarted => return Err(Error::SourceChanged),
+                Err(error) if error.is_changed() => {
+                    restarted = true;
+                    observer.on(Event::Restarted);
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// The server's wish that names keep their extension is for this side to honour: it never learns the local name.
+    fn check_extension(&self, from: &str, to: &str) -> Result<(), Error> {
+        let keep = self.welcome().policies.has(Policies::KEEP_EXTENSION);
+        if keep && !same_extension(from, to) {
+            return Err(Error::Policy("the extension must be kept"));
+        }
+        Ok(())
+    }
+}
+
+/// The ranges of one file, arriving in any order.
+struct Ranges<'a> {
+    session: &'a Session,
+    path: &'a RelPath,
+    opened: &'a Opened,
+    plan: Plan,
+    nothing: DigestTree,
+    in_flight: JoinSet<Result<Fetched, Error>>,
+    received_bytes: u64,
+    started: Instant,
+}
+
+impl<'a> Ranges<'a> {
+    /// All ranges behind the first `offset` bytes.
+    fn new(session: &'a Session, path: &'a RelPath, opened: &'a Opened, offset: u64) -> Self {
+        Self {
+            session,
+            path,
+            opened,
+            plan: Plan::new(opened.size, offset),
+            nothing: DigestTree::new(Some(opened.size)),
+            in_flight: JoinSet::new(),
+            received_bytes: offset,
+            started: Instant::now(),
+        }
+    }
+
+    /// Starts as many ranges as may be in flight beside `waiting` ones that have arrived and are not used yet.
+    fn start(&mut self, waiting: usize) {
+        while self.in_flight.len() + waiting < MAX_IN_FLIGHT {
+            let desired = desired_bytes(self.received_bytes, self.started.elapsed());
+            let Some(range) = self.plan.next(desired, &self.nothing) else { return };
+            let (session, path) = (self.session.clone(), self.path.clone());
+            self.in_flight.spawn(fetch::fetch(session, path, self.opened.version, range));
+        }
+    }
+
+    /// The next range that arrives, none when all have.
+    async fn next(&mut self) -> Result<Option<Fetched>, Error> {
+        let Some(fetched) = self.in_flight.join_next().await else { return Ok(None) };
+        let fetched = super::upload::joined(fetched)?;
+        self.received_bytes += u64::from(fetched.range.len());
+        Ok(Some(fetched))
+    }
+}
+
+/// The digest of the file whose ranges are all in `tree`. It must be the one that the server's catalog knows, if any.
+fn root_of(tree: &DigestTree, opened: &Opened) -> Result<Digest, Error> {
+    let root = tree.root().map_err(|_| Error::DigestMismatch)?;
+    if opened.root.is_some_and(|known| known != root) { Err(Error::DigestMismatch) } else { Ok(root) }
+}
+
+/// How much of a file comes with the answer to opening it.
+const FIRST_BYTES: u32 = MAX_RANGE_BYTES / 2;
+
+/// Whether an existing target ends the download before it begins.
+fn keeps_target(on_exists: OnExists) -> bool {
+    matches!(on_exists, OnExists::Fail | OnExists::Skip)
+}

@@ -1,0 +1,159 @@
+//! Downloads to a local file.
+
+use std::{path::Path, sync::Arc};
+
+use fulmar_disk::{Kind, Staging};
+use fulmar_proto::{
+    digest::{DigestTree, RangeDigest},
+    path::RelPath,
+    range::Range,
+    reply::Opened,
+    upload::OnExists,
+};
+
+use super::{
+    Done, Event, FIRST_BYTES, Observer, Outcome, Ranges, TransferOptions, fetch, keeps_target, root_of,
+};
+use crate::{
+    error::Error,
+    local::{LocalTarget, hash_open_file},
+    session::Session,
+    transfer::fetch::Fetched,
+};
+
+pub(super) async fn resolve(
+    session: &Session,
+    local: &Path,
+    must_be_directory: bool,
+    name: &str,
+) -> Result<Arc<LocalTarget>, Error> {
+    let (local, name) = (local.to_owned(), name.to_owned());
+    let resolve = move || LocalTarget::resolve(&local, must_be_directory, &name);
+    session.offload().run(resolve).await.map(Arc::new)
+}
+
+/// Looks at what is under the target's name. Gives the end of the download when nothing has to be fetched.
+pub(super) async fn already_there(
+    session: &Session,
+    path: &RelPath,
+    target: &Arc<LocalTarget>,
+    on_exists: OnExists,
+    observer: &dyn Observer,
+) -> Result<Option<Done>, Error> {
+    if !keeps_target(on_exists) {
+        return Ok(None);
+    }
+    let looked_at = target.clone();
+    let Some(existing) = session.offload().run(move || looked_at.existing()).await? else { return Ok(None) };
+    // Also for a target that is in the way the first thing to know is whether there is anything to fetch.
+    let (opened, _) = fetch::open(session, path, 0).await?;
+    let destination = target.path().to_string_lossy().into_owned();
+    if on_exists == OnExists::Skip {
+        let (root, outcome) = (fulmar_proto::digest::Digest::EMPTY, Outcome::Skipped);
+        return Ok(Some(Done { destination, bytes: 0, sent_bytes: 0, root, outcome }));
+    }
+    let exists = || Error::LocalExists { path: target.path() };
+    if existing.kind != Kind::File || existing.size != opened.size {
+        return Err(exists());
+    }
+    let opening = target.clone();
+    let (file, meta) = session.offload().run(move || opening.open_existing()).await?;
+    let (_, local) =
+        hash_open_file(session.offload(), Arc::new(file), &target.path(), meta, observer).await?;
+    let remote = match opened.root {
+        Some(root) => root,
+        None => session.hash(path, false, observer).await?.1,
+    };
+    if local != remote {
+        return Err(exists());
+    }
+    let (bytes, outcome) = (opened.size, Outcome::AlreadyThere);
+    Ok(Some(Done { destination, bytes, sent_bytes: 0, root: local, outcome }))
+}
+
+/// One attempt: everything into a staging file, which then gets its name.
+pub(super) async fn download(
+    session: &Session,
+    path: &RelPath,
+    target: &Arc<LocalTarget>,
+    options: &TransferOptions,
+    observer: &dyn Observer,
+) -> Result<Done, Error> {
+    let (opened, first) = fetch::open(session, path, FIRST_BYTES).await?;
+    observer.on(Event::Started { size: Some(opened.size) });
+    let staged = target.clone();
+    let size = opened.size;
+    let staging = Arc::new(session.offload().run(move || staged.stage(size)).await?);
+    let tree = receive(session, path, &opened, first, &staging, target, observer).await?;
+    let root = root_of(&tree, &opened)?;
+    let destination = publish(session, staging, target, &opened, options).await?;
+    Ok(Done { destination, bytes: size, sent_bytes: size, root, outcome: Outcome::Stored })
+}
+
+async fn receive(
+    session: &Session,
+    path: &RelPath,
+    opened: &Opened,
+    first: Option<Fetched>,
+    staging: &Arc<Staging>,
+    target: &Arc<LocalTarget>,
+    observer: &dyn Observer,
+) -> Result<DigestTree, Error> {
+    let mut tree = DigestTree::new(Some(opened.size));
+    let offset = first.as_ref().map_or(0, |first| first.range.end());
+    let mut ranges = Ranges::new(session, path, opened, offset);
+    let mut next = first;
+    loop {
+        ranges.start(0);
+        if let Some(fetched) = next {
+            let (range, digest) = write(session, fetched, staging, target).await?;
+            tree.insert(range, digest).map_err(|_| Error::UnexpectedReply("overlap"))?;
+            observer.on(Event::Acknowledged { bytes: tree.covered_bytes() });
+        }
+        next = ranges.next().await?;
+        if next.is_none() {
+            return Ok(tree);
+        }
+    }
+}
+
+/// Verifies and writes one range, on a thread for blocking work.
+async fn write(
+    session: &Session,
+    fetched: Fetched,
+    staging: &Arc<Staging>,
+    target: &Arc<LocalTarget>,
+) -> Result<(Range, RangeDigest), Error> {
+    let (staging, target) = (staging.clone(), target.clone());
+    let job = move || {
+        let digest = fetched.verify()?;
+        staging
+            .write_at(&fetched.bytes, fetched.range.offset())
+            .map_err(|error| Error::Local { path: target.path(), error })?;
+        Ok((fetched.range, digest))
+    };
+    session.offload().run(job).await
+}
+
+async fn publish(
+    session: &Session,
+    staging: Arc<Staging>,
+    target: &Arc<LocalTarget>,
+    opened: &Opened,
+    options: &TransferOptions,
+) -> Result<String, Error> {
+    if options.keep_modified {
+        staging.set_modified(opened.modified);
+    }
+    if options.keep_executable {
+        staging.set_executable(opened.mode.executable());
+    }
+    let (target, on_exists) = (target.clone(), options.on_exists);
+    let job = move || {
+        // Every job that wrote has ended, so this is the last handle.
+        let staging = Arc::into_inner(staging).ok_or(Error::UnexpectedReply("still writing"))?;
+        let synced = staging.sync().map_err(|error| Error::Local { path: target.path(), error })?;
+        target.publish(synced, on_exists)
+    };
+    Ok(session.offload().run(job).await?.to_string_lossy().into_owned())
+}

@@ -1,0 +1,76 @@
+//! A local file that is being uploaded.
+
+use std::{path::PathBuf, sync::Arc};
+
+use bytes::Bytes;
+use fulmar_disk::{DiskError, Meta, Offload, Source, read_hashed};
+use fulmar_proto::{
+    digest::{Digest, RangeDigest},
+    path::Name,
+    range::Range,
+    version::SourceToken,
+};
+
+use super::Observer;
+use crate::{error::Error, local::hash_open_file};
+
+/// An open local file, and what it was when it was opened.
+#[derive(Clone, Debug)]
+pub(super) struct FileSource {
+    offload: Offload,
+    source: Arc<Source>,
+    path: PathBuf,
+    name: Name,
+}
+
+impl FileSource {
+    pub(super) async fn open(offload: &Offload, path: PathBuf) -> Result<Self, Error> {
+        let name = path.file_name().map(|name| name.to_str().ok_or(fulmar_proto::path::PathError::NotUtf8));
+        let name = name.unwrap_or(Ok("")).and_then(Name::parse);
+        let opened = path.clone();
+        let source = offload.run(move || Source::open_local(&opened)).await;
+        let source = source.map_err(|error| Error::Local { path: path.clone(), error })?;
+        let name = name.map_err(Error::LocalName)?;
+        Ok(Self { offload: offload.clone(), source: Arc::new(source), path, name })
+    }
+
+    pub(super) fn meta(&self) -> &Meta {
+        self.source.meta()
+    }
+
+    pub(super) fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// Names this file in this state, so that a later upload of it is recognised.
+    pub(super) fn token(&self) -> SourceToken {
+        SourceToken(self.meta().version().0)
+    }
+
+    fn local(&self, error: DiskError) -> Error {
+        Error::Local { path: self.path.clone(), error }
+    }
+
+    /// Reads and hashes one range.
+    pub(super) async fn read(&self, range: Range) -> Result<(Bytes, RangeDigest), Error> {
+        let source = self.source.clone();
+        let read = self.offload.run(move || read_hashed(source.file(), range)).await;
+        read.map(|(bytes, digest)| (Bytes::from(bytes), digest)).map_err(|error| self.local(error))
+    }
+
+    /// Says whether the file is still what it was, also under its name.
+    pub(super) async fn check(&self) -> Result<(), Error> {
+        let source = self.source.clone();
+        let unchanged = self.offload.run(move || source.unchanged(source.meta())).await;
+        if unchanged.map_err(|error| self.local(error))? { Ok(()) } else { Err(Error::SourceChanged) }
+    }
+
+    /// The digest of the whole file.
+    pub(super) async fn hash(&self, observer: &dyn Observer) -> Result<Digest, Error> {
+        let file = self.source.file().try_clone();
+        let file = file.map_err(|error| self.local(DiskError::from_io("dup", error)))?;
+        let (_, root) =
+            hash_open_file(&self.offload, Arc::new(file), &self.path, *self.meta(), observer).await?;
+        Ok(root)
+    }
+}

@@ -1,0 +1,272 @@
+//! Uploads.
+
+mod ranges;
+mod stream;
+
+pub(super) use ranges::joined;
+
+use std::{path::Path, time::Instant};
+
+use fulmar_proto::{
+    digest::Digest,
+    path::Name,
+    range::{MAX_RANGE_BYTES, Range},
+    reply::Reply,
+    request::Request,
+    time::Timestamp,
+    trailer::Trailer,
+    upload::{BeginUpload, Begun, Destination, HaveNode, HavePage, Mode, Present, Stored},
+    version::SourceToken,
+};
+use fulmar_transport::StreamError;
+
+use super::{
+    Event, Observer, Outcome, TransferOptions, Transferred, UploadSource, present, source::FileSource,
+};
+use crate::{
+    call::{Call, ask, bounded},
+    error::Error,
+    session::Session,
+};
+
+/// What an upload came to, before it is told in full.
+struct Done {
+    destination: String,
+    bytes: u64,
+    sent_bytes: u64,
+    resumed_bytes: u64,
+    root: Digest,
+    outcome: Outcome,
+}
+
+impl Done {
+    fn already_there(present: &Present, root: Digest) -> Self {
+        let destination = present.path.as_str().to_owned();
+        let (bytes, outcome) = (present.size, Outcome::AlreadyThere);
+        Self { destination, bytes, sent_bytes: 0, resumed_bytes: 0, root, outcome }
+    }
+
+    fn skipped(path: &str) -> Self {
+        let (destination, outcome) = (path.to_owned(), Outcome::Skipped);
+        Self { destination, bytes: 0, sent_bytes: 0, resumed_bytes: 0, root: Digest::EMPTY, outcome }
+    }
+
+    fn stored(stored: &Stored, sent_bytes: u64, resumed_bytes: u64) -> Self {
+        let outcome = if stored.already_there { Outcome::AlreadyThere } else { Outcome::Stored };
+        let destination = stored.path.as_str().to_owned();
+        Self { destination, bytes: stored.size, sent_bytes, resumed_bytes, root: stored.root, outcome }
+    }
+}
+
+/// What the server answered to the beginning of an upload.
+enum Beginning {
+    Begun(Begun, Vec<HaveNode>),
+    Present(Present),
+    Skipped(String),
+}
+
+impl Session {
+    /// Uploads one file. When this returns, the server has it durably under its final name and both sides agree on its
+    /// digest. Dropping the future cancels the upload; nothing appears under the final name then.
+    ///
+    /// # Errors
+    /// Any [`Error`]. [`Error::Server`] with `EXISTS` when the target holds other bytes; [`Error::SourceChanged`] when
+    /// the source changed, and again after one restart.
+    pub async fn upload(
+        &self,
+        source: UploadSource,
+        destination: &Destination,
+        options: &TransferOptions,
+        observer: &dyn Observer,
+    ) -> Result<Transferred, Error> {
+        let started = Instant::now();
+        let (source, done) = match source {
+            UploadSource::File(path) => {
+                let shown = path.to_string_lossy().into_owned();
+                (shown, self.upload_file(&path, destination, options, observer).await?)
+            }
+            UploadSource::Reader(reader) => {
+                ("-".to_owned(), stream::upload(self, reader, destination, options, observer).await?)
+            }
+        };
+        Ok(Transferred {
+            source,
+            destination: done.destination,
+            bytes: done.bytes,
+            sent_bytes: done.sent_bytes,
+            resumed_bytes: done.resumed_bytes,
+            root: done.root,
+            elapsed: started.elapsed(),
+            outcome: done.outcome,
+        })
+    }
+
+    /// Uploads a file, beginning anew once when it changes meanwhile.
+    async fn upload_file(
+        &self,
+        path: &Path,
+        destination: &Destination,
+        options: &TransferOptions,
+        observer: &dyn Observer,
+    ) -> Result<Done, Error> {
+        let mut restarted = false;
+        loop {
+            let source = FileSource::open(self.offload(), path.to_owned()).await?;
+            let upload = begin_upload(&source, destination, options);
+            observer.on(Event::Started { size: Some(source.meta().size) });
+            let attempt = if source.meta().size <= u64::from(MAX_RANGE_BYTES) {
+                self.put(&source, upload, observer).await
+            } else {
+                self.upload_in_ranges(&source, upload, observer).await
+            };
+            match attempt {
+                Err(error) if error.is_changed() && restarted => return Err(Error::SourceChanged),
+                Err(error) if error.is_changed() => {
+                    restarted = true;
+                    observer.on(Event::Restarted);
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// A small file in one stream.
+    async fn put(
+        &self,
+        source: &FileSource,
+        upload: BeginUpload,
+        observer: &dyn Observer,
+    ) -> Result<Done, Error> {
+        let size = source.meta().size;
+        let (body, trailer, root) = match Range::new(0, u32::try_from(size).unwrap_or(u32::MAX)) {
+            Ok(range) => {
+                let (body, digest) = source.read(range).await?;
+                (body, Trailer::Range(digest), digest.root.unwrap_or(Digest::EMPTY))
+            }
+            Err(_) => (bytes::Bytes::new(), Trailer::Empty, Digest::EMPTY),
+        };
+        // The server publishes as soon as it has the trailer, so this is the last moment to look.
+        source.check().await?;
+        let mut call = Call::open(self.connection(), &Request::Put { upload }).await?;
+        call.send_body(body, &trailer).await?;
+        match call.reply(|_, _| {}).await? {
+            Reply::Stored(stored) if stored.root == root => {
+                observer.on(Event::Acknowledged { bytes: size });
+                Ok(Done::stored(&stored, size, 0))
+            }
+            Reply::Stored(_) => Err(Error::DigestMismatch),
+            Reply::Present(there) if present::remote_digest(self, &there, observer).await? == root => {
+                Ok(Done::already_there(&there, root))
+            }
+            Reply::Present(there) => Err(present::exists(&there)),
+            Reply::Skipped { path } => Ok(Done::skipped(path.as_str())),
+            other => Err(Error::UnexpectedReply(other.name())),
+        }
+    }
+
+    async fn upload_in_ranges(
+        &self,
+        source: &FileSource,
+        upload: BeginUpload,
+        observer: &dyn Observer,
+    ) -> Result<Done, Error> {
+        match self.begin(upload).await? {
+            Beginning::Begun(begun, have) => {
+                let sent = ranges::send(self, source, &begun, &have, observer).await;
+                let finished = match sent {
+                    Ok(sent) => {
+                        self.commit(&begun, source.meta().size, sent.root).await.map(|stored| (sent, stored))
+                    }
+                    Err(error) => Err(error),
+                };
+                match finished {
+                    Ok((sent, stored)) => Ok(Done::stored(&stored, sent.sent_bytes, sent.resumed_bytes)),
+                    Err(error) => {
+                        self.abandon_if_useless(&begun, &error).await;
+                        Err(error)
+                    }
+                }
+            }
+            Beginning::Present(there) => {
+                let local = source.hash(observer).await?;
+                if present::remote_digest(self, &there, observer).await? == local {
+                    Ok(Done::already_there(&there, local))
+                } else {
+                    Err(present::exists(&there))
+                }
+            }
+            Beginning::Skipped(path) => Ok(Done::skipped(&path)),
+        }
+    }
+
+    async fn begin(&self, upload: BeginUpload) -> Result<Beginning, Error> {
+        let mut call = Call::open(self.connection(), &Request::Begin { upload, first: None }).await?;
+        match call.reply(|_, _| {}).await? {
+            Reply::Begun(begun) => {
+                let mut have = begun.have.nodes().to_vec();
+                let mut more = begun.have.more();
+                while more {
+                    let page: HavePage = bounded(call.receiver.recv_expected()).await?;
+                    have.extend_from_slice(page.nodes());
+                    more = page.more();
+                    check_progress(&page)?;
+                }
+                Ok(Beginning::Begun(begun, have))
+            }
+            Reply::Present(there) => Ok(Beginning::Present(there)),
+            Reply::Skipped { path } => Ok(Beginning::Skipped(path.as_str().to_owned())),
+            other => Err(Error::UnexpectedReply(other.name())),
+        }
+    }
+
+    /// Has the server publish an upload all of which it has.
+    async fn commit(&self, begun: &Begun, size: u64, root: Digest) -> Result<Stored, Error> {
+        let (upload_id, generation) = (begun.upload_id, begun.generation);
+        let request = Request::Commit { upload_id, generation, size, root };
+        match ask(self.connection(), &request).await? {
+            Reply::Stored(stored) if stored.root == root && stored.size == size => Ok(stored),
+            Reply::Stored(_) => Err(Error::DigestMismatch),
+            other => Err(Error::UnexpectedReply(other.name())),
+        }
+    }
+
+    /// Takes back an upload whose bytes can be of no use to a later attempt. That it cannot be taken back is no news:
+    /// the server collects what nobody comes back for.
+    async fn abandon_if_useless(&self, begun: &Begun, error: &Error) {
+        if error.is_changed() || matches!(error, Error::DigestMismatch | Error::Stdio(_)) {
+            let (upload_id, generation) = (begun.upload_id, begun.generation);
+            let _ = ask(self.connection(), &Request::Abandon { upload_id, generation }).await;
+        }
+    }
+}
+
+/// A server that announces another page after an empty one could do so for ever.
+fn check_progress(page: &HavePage) -> Result<(), Error> {
+    if page.nodes().is_empty() && page.more() { Err(StreamError::Truncated.into()) } else { Ok(()) }
+}
+
+fn begin_upload(source: &FileSource, destination: &Destination, options: &TransferOptions) -> BeginUpload {
+    let meta = source.meta();
+    request(
+        destination,
+        options,
+        Some(source.name().clone()),
+        Some(meta.size),
+        options.keep_modified.then_some(meta.modified),
+        options.keep_executable.then_some(Mode::masked(meta.mode)),
+        source.token(),
+    )
+}
+
+fn request(
+    destination: &Destination,
+    options: &TransferOptions,
+    source_name: Option<Name>,
+    size: Option<u64>,
+    modified: Option<Timestamp>,
+    mode: Option<Mode>,
+    source_token: SourceToken,
+) -> BeginUpload {
+    let (destination, on_exists) = (destination.clone(), options.on_exists);
+    BeginUpload { destination, source_name, size, modified, mode, source_token, on_exists }
+}

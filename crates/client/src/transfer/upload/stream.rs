@@ -1,0 +1,114 @@
+//! Uploads from a reader of unknown length.
+
+use std::io::Read;
+
+use bytes::Bytes;
+use fulmar_proto::{
+    digest::{Digest, DigestTree, RangeDigest},
+    range::Range,
+    upload::{Begun, Destination},
+    version::SourceToken,
+};
+use tokio::task::JoinSet;
+
+use super::{
+    Beginning, Done,
+    ranges::{Sent, Upload, joined, write},
+    request,
+};
+use crate::{
+    error::Error,
+    session::Session,
+    transfer::{Event, MAX_IN_FLIGHT, Observer, TransferOptions, present, reader},
+};
+
+pub(super) async fn upload(
+    session: &Session,
+    reader: Box<dyn Read + Send>,
+    destination: &Destination,
+    options: &TransferOptions,
+    observer: &dyn Observer,
+) -> Result<Done, Error> {
+    let mut token = [0; 32];
+    getrandom::fill(&mut token).map_err(|error| Error::System(error.into()))?;
+    let upload = request(destination, options, None, None, None, None, SourceToken(token));
+    observer.on(Event::Started { size: None });
+    match session.begin(upload).await? {
+        Beginning::Begun(begun, _) => {
+            let finished = match send(session, reader, &begun, observer).await {
+                Ok((size, sent)) => {
+                    session.commit(&begun, size, sent.root).await.map(|stored| (sent, stored))
+                }
+                Err(error) => Err(error),
+            };
+            match finished {
+                Ok((sent, stored)) => Ok(Done::stored(&stored, sent.sent_bytes, sent.resumed_bytes)),
+                Err(error) => {
+                    session.abandon_if_useless(&begun, &error).await;
+                    Err(error)
+                }
+            }
+        }
+        Beginning::Present(there) => {
+            let remote = present::remote_digest(session, &there, observer).await?;
+            match present::hash_reader(reader, there.size).await? {
+                Some((len, root)) if len == there.size && root == remote => {
+                    Ok(Done::already_there(&there, root))
+                }
+                _ => Err(present::exists(&there)),
+            }
+        }
+        Beginning::Skipped(path) => Ok(Done::skipped(&path)),
+    }
+}
+
+/// Sends everything that the reader gives; returns its length too.
+async fn send(
+    session: &Session,
+    reader: Box<dyn Read + Send>,
+    begun: &Begun,
+    observer: &dyn Observer,
+) -> Result<(u64, Sent), Error> {
+    let mut pieces = reader::pieces(reader).map_err(Error::System)?;
+    let mut tree = DigestTree::new(None);
+    let mut in_flight = JoinSet::new();
+    let (mut offset, mut ended) = (0u64, false);
+    loop {
+        tokio::select! {
+            piece = pieces.recv(), if !ended && in_flight.len() < MAX_IN_FLIGHT => match piece {
+                Some(piece) => {
+                    let piece = piece.map_err(Error::Stdio)?;
+                    let len = u32::try_from(piece.len()).unwrap_or(u32::MAX);
+                    let range = Range::new(offset, len).map_err(|_| Error::UnexpectedReply("too long a piece"))?;
+                    offset = range.end();
+                    in_flight.spawn(hash_and_write(session.clone(), Upload::of(begun), range, piece));
+                }
+                None => ended = true,
+            },
+            Some(settled) = in_flight.join_next() => {
+                let (range, digest) = joined(settled)?;
+                tree.insert(range, digest).map_err(|_| Error::UnexpectedReply("overlap"))?;
+                observer.on(Event::Acknowledged { bytes: tree.covered_bytes() });
+            }
+            else => break,
+        }
+    }
+    let root = if offset == 0 {
+        Digest::EMPTY
+    } else {
+        tree.set_size(offset).and_then(|()| tree.root()).map_err(|_| Error::DigestMismatch)?
+    };
+    Ok((offset, Sent { root, sent_bytes: offset, resumed_bytes: 0 }))
+}
+
+async fn hash_and_write(
+    session: Session,
+    upload: Upload,
+    range: Range,
+    piece: Vec<u8>,
+) -> Result<(Range, RangeDigest), Error> {
+    let hash = move || RangeDigest::of(range, &piece).map(|digest| (Bytes::from(piece), digest));
+    let (body, digest) = session.offload().run(hash).await.map_err(|_| Error::DigestMismatch)?;
+    write(&session, upload, range, body, digest).await?;
+    Ok((range, digest))
+}
