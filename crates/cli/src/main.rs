@@ -1,0 +1,26 @@
+//! fulmar: encrypted file transfer over QUIC. The one binary: server, interactive shell, one-shot commands.
+
+mod app;
+mod args;
+mod batch;
+mod demo;
+mod exit_code;
+mod hints;
+mod invite;
+mod lines;
+mod one_shot;
+mod output;
+mod remote_path;
+mod runtime;
+mod serve;
+mod session;
+mod shell;
+mod signals;
+mod state_dir;
+mod verb;
+mod verbs;
+mod words;
+
+fn main() -> std::process::ExitCode {
+    app::run().number().into()
+}

@@ -1,0 +1,184 @@
+//! Where text goes: data to standard output, everything else to standard error.
+
+use std::{
+    fmt,
+    io::{self, IsTerminal as _, Write as _},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use serde::Serialize;
+
+use super::{Failure, failure::io_message, objects, progress::ProgressMode};
+use crate::exit_code::ExitCode;
+
+/// What decides about the form of the output.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct PrinterOptions {
+    /// NDJSON instead of text for people.
+    pub(crate) json: bool,
+    /// Errors and data only.
+    pub(crate) quiet: bool,
+    /// More on standard error than usual.
+    pub(crate) verbose: bool,
+    /// How progress is shown.
+    pub(crate) progress: ProgressMode,
+}
+
+/// Prints, in one of two forms. A reader of standard output that goes away ends the printing, not the process.
+#[derive(Debug)]
+pub(crate) struct Printer {
+    options: PrinterOptions,
+    stdout_is_terminal: bool,
+    stderr_is_terminal: bool,
+    /// Why nothing more goes to standard output, once a write has failed.
+    stdout_error: Mutex<Option<io::Error>>,
+}
+
+impl Printer {
+    /// Prints to the process's own standard output and error.
+    pub(crate) fn new(options: PrinterOptions) -> Self {
+        Self {
+            options,
+            stdout_is_terminal: io::stdout().is_terminal(),
+            stderr_is_terminal: io::stderr().is_terminal(),
+            stdout_error: Mutex::new(None),
+        }
+    }
+
+    /// Whether the output is NDJSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.options.json
+    }
+
+    /// Whether only errors and data are wanted.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.options.quiet
+    }
+
+    /// How progress is to be shown.
+    pub(crate) fn progress_mode(&self) -> ProgressMode {
+        self.options.progress
+    }
+
+    /// Whether standard output is a terminal.
+    pub(crate) fn stdout_is_terminal(&self) -> bool {
+        self.stdout_is_terminal
+    }
+
+    /// Whether standard error is a terminal.
+    pub(crate) fn stderr_is_terminal(&self) -> bool {
+        self.stderr_is_terminal
+    }
+
+    /// A line of data for people; nothing with `--json`.
+    pub(crate) fn data(&self, line: impl fmt::Display) {
+        if !self.options.json {
+            self.write_stdout(&format!("{line}\n"));
+        }
+    }
+
+    /// The answer of a command that changed something; nothing with `--json` or `-q`.
+    pub(crate) fn answer(&self, line: impl fmt::Display) {
+        if !self.options.quiet {
+            self.data(line);
+        }
+    }
+
+    /// An object on a line of its own; nothing without `--json`.
+    pub(crate) fn object(&self, object: &impl Serialize) {
+        if self.options.json {
+            self.write_object(object);
+        }
+    }
+
+    /// An object that was asked for whatever the form of the rest, handed over at once.
+    pub(crate) fn object_now(&self, object: &impl Serialize) {
+        self.write_object(object);
+        self.flush();
+    }
+
+    /// An object on standard error, where standard output carries something else.
+    pub(crate) fn object_aside(&self, object: &impl Serialize) {
+        if let Ok(text) = serde_json::to_string(object) {
+            self.write_stderr(text);
+        }
+    }
+
+    /// Text on standard output as it is, a prompt say.
+    pub(crate) fn raw(&self, text: &str) {
+        self.write_stdout(text);
+        self.flush();
+    }
+
+    /// A remark on standard error; nothing with `-q`.
+    pub(crate) fn note(&self, line: impl fmt::Display) {
+        if !self.options.quiet {
+            self.write_stderr(line);
+        }
+    }
+
+    /// A remark on standard error that only `-v` shows.
+    pub(crate) fn detail(&self, line: impl fmt::Display) {
+        if self.options.verbose {
+            self.write_stderr(line);
+        }
+    }
+
+    /// A question, or anything else that must be seen, on standard error.
+    pub(crate) fn write_stderr(&self, line: impl fmt::Display) {
+        // When even standard error is gone there is nobody left to tell.
+        let _ = writeln!(io::stderr(), "{line}");
+    }
+
+    /// A failure: its lines on standard error, and with `--json` its object on standard output.
+    pub(crate) fn failure(&self, verb: &str, line: Option<u64>, failure: &Failure) {
+        self.object(&objects::Error::new(verb, line, failure));
+        self.write_stderr(failure.lines(verb, line));
+    }
+
+    /// Whether standard output still takes what is written.
+    pub(crate) fn is_open(&self) -> bool {
+        self.stdout_error().is_none()
+    }
+
+    /// What kept standard output from being written, unless its reader just went away.
+    pub(crate) fn stdout_failure(&self) -> Option<Failure> {
+        self.flush();
+        let error = self.stdout_error();
+        let error = error.as_ref().filter(|error| error.kind() != io::ErrorKind::BrokenPipe)?;
+        Some(Failure::new(ExitCode::LocalDisk, "local-disk", io_message(error)).about("standard output"))
+    }
+
+    /// Hands everything printed so far to whoever reads it.
+    pub(crate) fn flush(&self) {
+        if self.is_open()
+            && let Err(error) = io::stdout().flush()
+        {
+            self.fail_stdout(error);
+        }
+    }
+
+    fn write_object(&self, object: &impl Serialize) {
+        match serde_json::to_string(object) {
+            Ok(text) => self.write_stdout(&format!("{text}\n")),
+            Err(error) => self.fail_stdout(io::Error::other(error)),
+        }
+    }
+
+    fn write_stdout(&self, text: &str) {
+        if self.is_open()
+            && let Err(error) = io::stdout().write_all(text.as_bytes())
+        {
+            self.fail_stdout(error);
+        }
+    }
+
+    fn fail_stdout(&self, error: io::Error) {
+        self.stdout_error().get_or_insert(error);
+    }
+
+    fn stdout_error(&self) -> MutexGuard<'_, Option<io::Error>> {
+        // A panic elsewhere leaves the remembered error as it was.
+        self.stdout_error.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

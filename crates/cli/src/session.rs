@@ -1,0 +1,364 @@
+//! What a run of the command line knows: the client, its connection, and the two current directories.
+
+use std::{
+    io::IsTerminal as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use fulmar_client::{Client, ClientConfig, Endpoint, Error, Session, Trust};
+use fulmar_proto::{address::HostPort, fingerprint::Fingerprint, path::DirPath};
+
+use crate::{
+    args::Global,
+    exit_code::ExitCode,
+    hints,
+    lines::Lines,
+    output::{Failure, Printer, objects, progress::Progress},
+    state_dir,
+};
+
+/// How commands arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// One, on the command line.
+    OneShot,
+    /// One per line, from a file or a pipe.
+    Batch,
+    /// One per line, from a person.
+    Shell,
+}
+
+/// The state that commands share.
+pub(crate) struct Context {
+    pub(crate) printer: Arc<Printer>,
+    pub(crate) mode: Mode,
+    pub(crate) lines: Lines,
+    /// The line of the batch that is being done.
+    pub(crate) line: Option<u64>,
+    /// The current remote directory; the root while not connected.
+    pub(crate) remote_dir: DirPath,
+    /// The current local directory. A variable: the process itself stays where it is.
+    pub(crate) local_dir: PathBuf,
+    client: Client,
+    trust: Trust,
+    state_dir: PathBuf,
+    session: Option<Session>,
+    /// Connected to when a remote verb first needs it.
+    on_demand: Option<Endpoint>,
+    /// What `connme` without an argument connects to first.
+    preferred: Option<Endpoint>,
+}
+
+/// What `connme` has to do.
+#[derive(Debug, PartialEq, Eq)]
+enum Plan {
+    /// There is a connection to the same server.
+    Stay,
+    /// There is one to another server.
+    Refuse,
+    /// There is none.
+    Connect(Endpoint),
+}
+
+impl Context {
+    /// Makes or loads the client's identity; connects to nothing.
+    pub(crate) fn new(global: &Global, printer: Arc<Printer>, mode: Mode) -> Result<Self, Failure> {
+        let state_dir = state_dir::locate(global.state.as_deref())?;
+        let config = ClientConfig {
+            state_dir: state_dir.clone(),
+            name: host_name(),
+            connect_timeout: global.connect_timeout,
+            threads: crate::runtime::disk_threads(),
+        };
+        let client = Client::new(config).map_err(|error| client_failure(&error))?;
+        let local_dir = std::env::current_dir().map_err(|error| Failure::local(Path::new("."), &error))?;
+        let preferred = match &global.server {
+            Some(endpoint) => Some(endpoint.clone()),
+            None => state_dir::server_of_environment()?,
+        };
+        Ok(Self {
+            printer,
+            mode,
+            lines: Lines::default(),
+            line: None,
+            remote_dir: DirPath::root(),
+            local_dir,
+            client,
+            trust: trust_of(global),
+            state_dir,
+            session: None,
+            on_demand: None,
+            preferred,
+        })
+    }
+
+    /// The server named by the command line or the environment.
+    pub(crate) fn preferred(&self) -> Option<&Endpoint> {
+        self.preferred.as_ref()
+    }
+
+    /// Connects to `endpoint` once a remote verb needs it.
+    pub(crate) fn connect_on_demand(&mut self, endpoint: Endpoint) {
+        self.on_demand = Some(endpoint);
+    }
+
+    /// The client, for local work that the library does too.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The server of the connection, while there is one.
+    pub(crate) fn server(&self) -> Option<&HostPort> {
+        self.session.as_ref().map(Session::address)
+    }
+
+    /// Says whether remote verbs can be tried at all, without connecting.
+    pub(crate) fn check_connectable(&mut self) -> Result<(), Failure> {
+        self.drop_dead_session()?;
+        match (&self.session, &self.on_demand) {
+            (None, None) => Err(self.not_connected()),
+            _ => Ok(()),
+        }
+    }
+
+    fn not_connected(&self) -> Failure {
+        let failure = Failure::new(ExitCode::Connection, "not-connected", "not connected; use connme");
+        failure.hint(match self.mode {
+            Mode::OneShot => "name the server with -s HOST[:PORT], or in FULMAR_SERVER",
+            Mode::Batch | Mode::Shell => {
+                "connme HOST[:PORT], or connme and the invite that the server printed"
+            }
+        })
+    }
+
+    /// Connects to `endpoint` before anything else is done.
+    pub(crate) async fn connect_first(&mut self, endpoint: &Endpoint) -> Result<(), Failure> {
+        self.connect(endpoint).await.map(|_| ())
+    }
+
+    /// The connection, made now when that was put off until it is needed.
+    pub(crate) async fn session(&mut self) -> Result<Session, Failure> {
+        self.check_connectable()?;
+        if let Some(session) = &self.session {
+            return Ok(session.clone());
+        }
+        match self.on_demand.take() {
+            Some(endpoint) => self.connect(&endpoint).await,
+            None => Err(self.not_connected()),
+        }
+    }
+
+    /// `connme`: connects, or says what there is a connection to.
+    pub(crate) async fn connme(&mut self, wanted: Option<&Endpoint>) -> Result<(), Failure> {
+        // Connecting again is what this command is for: a dead connection needs no words.
+        let _ = self.drop_dead_session();
+        self.on_demand = None;
+        match plan(self.server(), wanted, || self.default_endpoint()) {
+            Plan::Stay => {
+                self.answer_connected(true);
+                Ok(())
+            }
+            Plan::Refuse => Err(self.already_connected()),
+            Plan::Connect(endpoint) => {
+                self.connect(&endpoint).await?;
+                self.answer_connected(false);
+                Ok(())
+            }
+        }
+    }
+
+    fn already_connected(&self) -> Failure {
+        let address = self.server().map(ToString::to_string).unwrap_or_default();
+        Failure::usage(format!("already connected to {address}")).hint("byebye, then connme again")
+    }
+
+    fn answer_connected(&self, already: bool) {
+        if let Some(session) = &self.session {
+            self.printer.object(&objects::Connected::new(session, already));
+            let word = if already { "already connected" } else { "connected" };
+            self.printer.answer(format_args!("{word} to {}", session.address()));
+        }
+    }
+
+    fn default_endpoint(&self) -> Endpoint {
+        let last = || state_dir::last_server(&self.state_dir).map(Endpoint::Address);
+        let localhost = || {
+            let address = HostPort::new("localhost", fulmar_proto::DEFAULT_PORT);
+            Endpoint::Address(address.expect("a plain name and a port above 0 are an address"))
+        };
+        self.preferred.clone().or_else(last).unwrap_or_else(localhost)
+    }
+
+    async fn connect(&mut self, endpoint: &Endpoint) -> Result<Session, Failure> {
+        let result = self.client.connect(endpoint, &self.trust).await;
+        let session = match result {
+            Ok(session) => session,
+            Err(Error::UnknownServer { address, fingerprint }) if self.may_ask() => {
+                self.ask_about(&address, fingerprint).await?;
+                let trusted = self.client.trust_server(&address, fingerprint);
+                trusted.map_err(|error| self.failure(&error, &address.to_string()))?;
+                let result = self.client.connect(endpoint, &self.trust).await;
+                result.map_err(|error| self.failure(&error, &address.to_string()))?
+            }
+            Err(error) => return Err(self.failure(&error, &endpoint.address().to_string())),
+        };
+        state_dir::remember_last_server(&self.state_dir, session.address());
+        self.printer.detail(format_args!(
+            "connected to {} ({}), rtt {} ms, key {}",
+            session.address(),
+            session.remote_addr(),
+            session.rtt().as_millis(),
+            session.fingerprint()
+        ));
+        self.remote_dir = DirPath::root();
+        self.session = Some(session.clone());
+        Ok(session)
+    }
+
+    /// Whether a person is there who can be asked.
+    fn may_ask(&self) -> bool {
+        self.mode != Mode::Batch && std::io::stdin().is_terminal() && self.printer.stderr_is_terminal()
+    }
+
+    async fn ask_about(&mut self, address: &HostPort, fingerprint: Fingerprint) -> Result<(), Failure> {
+        self.printer.write_stderr(format_args!(
+            "The server {address} is not known yet.\n  key fingerprint  {fingerprint}\n\
+             Compare it with what the server printed at its start (or `fulmar fingerprint` there).\n\
+             Trust this key? yes / no / paste the fingerprint:"
+        ));
+        let answer = self.lines.next().await.ok().flatten().unwrap_or_default();
+        if is_consent(&answer, fingerprint) {
+            return Ok(());
+        }
+        let failure = Failure::new(ExitCode::Untrusted, "server-untrusted", "the key was not accepted");
+        Err(failure.about(address.to_string()))
+    }
+
+    /// Closes the connection, telling the server. Says whether there was one.
+    pub(crate) async fn disconnect(&mut self) -> bool {
+        self.on_demand = None;
+        self.remote_dir = DirPath::root();
+        match self.session.take() {
+            Some(session) => {
+                let alive = !session.is_closed();
+                session.close().await;
+                alive
+            }
+            None => false,
+        }
+    }
+
+    /// Forgets a connection that has ended, of which the user has just been told.
+    pub(crate) fn forget_dead_session(&mut self) {
+        let _ = self.drop_dead_session();
+    }
+
+    fn drop_dead_session(&mut self) -> Result<(), Failure> {
+        let Some(session) = self.session.take_if(|session| session.is_closed() || session.is_going_away())
+        else {
+            return Ok(());
+        };
+        self.remote_dir = DirPath::root();
+        let failure = Failure::new(ExitCode::Connection, "connection-lost", "the connection was lost");
+        Err(failure.about(session.address().to_string()).hint("connme connects again"))
+    }
+
+    /// Tells of a failure of `verb`.
+    pub(crate) fn report(&self, verb: &str, failure: &Failure) {
+        self.printer.failure(verb, self.line, failure);
+    }
+
+    /// The failure that an error of the library is, about `object`.
+    pub(crate) fn failure(&self, error: &Error, object: &str) -> Failure {
+        hints::failure_of(error, object, self.client.fingerprint())
+    }
+
+    /// Shows the progress of `verb` on `name`.
+    pub(crate) fn progress(&self, verb: &'static str, name: &str) -> Progress {
+        Progress::new(&self.printer, verb, name)
+    }
+
+    /// A local path as it was typed, resolved against the current local directory. Where no other shell has done it,
+    /// `~` is the home directory.
+    pub(crate) fn local_path(&self, typed: &Path) -> PathBuf {
+        let home = || std::env::var_os("HOME").filter(|home| !home.is_empty());
+        if self.mode != Mode::OneShot
+            && let Ok(rest) = typed.strip_prefix("~")
+            && let Some(home) = home()
+        {
+            return Path::new(&home).join(rest);
+        }
+        self.local_dir.join(typed)
+    }
+}
+
+fn plan(server: Option<&HostPort>, wanted: Option<&Endpoint>, default: impl FnOnce() -> Endpoint) -> Plan {
+    match (server, wanted) {
+        (Some(_), None) => Plan::Stay,
+        (Some(server), Some(wanted)) if wanted.address() == server => Plan::Stay,
+        (Some(_), Some(_)) => Plan::Refuse,
+        (None, Some(wanted)) => Plan::Connect(wanted.clone()),
+        (None, None) => Plan::Connect(default()),
+    }
+}
+
+/// Only a whole `yes` or the fingerprint itself is consent; just pressing Enter is not.
+fn is_consent(answer: &str, fingerprint: Fingerprint) -> bool {
+    let answer = answer.trim();
+    answer.eq_ignore_ascii_case("yes") || answer.parse() == Ok(fingerprint)
+}
+
+fn trust_of(global: &Global) -> Trust {
+    match global.fingerprint {
+        Some(fingerprint) => Trust::Pinned(fingerprint),
+        None if global.trust_new => Trust::RecordNew,
+        None => Trust::KnownOnly,
+    }
+}
+
+/// The failure of an error that is about no object of the user's.
+fn client_failure(error: &Error) -> Failure {
+    let kind = error.kind();
+    let failure = Failure::new(ExitCode::from(kind), kind.word(), error.to_string());
+    match error.subject() {
+        Some(subject) => failure.about(subject),
+        None => failure,
+    }
+}
+
+/// What this machine calls itself, for the server's log.
+pub(crate) fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(text: &str) -> Endpoint {
+        text.parse().expect("an endpoint")
+    }
+
+    #[test]
+    fn connme_keeps_a_connection_and_never_swaps_it() {
+        let lab: HostPort = "lab".parse().expect("an address");
+        let default = || endpoint("elsewhere");
+        assert_eq!(plan(Some(&lab), None, default), Plan::Stay);
+        assert_eq!(plan(Some(&lab), Some(&endpoint("LAB:4433")), default), Plan::Stay);
+        assert_eq!(plan(Some(&lab), Some(&endpoint("lab:1")), default), Plan::Refuse);
+        assert_eq!(plan(None, Some(&endpoint("lab:1")), default), Plan::Connect(endpoint("lab:1")));
+        assert_eq!(plan(None, None, default), Plan::Connect(endpoint("elsewhere")));
+    }
+
+    #[test]
+    fn only_a_whole_yes_or_the_fingerprint_is_consent() {
+        let fingerprint = Fingerprint([7; 32]);
+        assert!(is_consent("yes\n", fingerprint));
+        assert!(is_consent(" YES ", fingerprint));
+        assert!(is_consent(&fingerprint.to_string(), fingerprint));
+        for answer in ["", "y", "no", "yes please", &Fingerprint([8; 32]).to_string()] {
+            assert!(!is_consent(answer, fingerprint), "{answer}");
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! What uploads and downloads have in common: their operands, their options, and the line that they end in.
+
+use std::{
+    ffi::OsStr,
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+};
+
+use fulmar_client::{Outcome, TransferOptions, Transferred};
+use fulmar_proto::text::Escaped;
+
+use crate::{
+    output::{Failure, units},
+    session::Mode,
+    verb::TransferArgs,
+};
+
+/// Standard input or output.
+pub(super) const STDIO: &str = "-";
+
+/// The operands of a transfer, told apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Operands {
+    /// What is transferred; at least one.
+    pub(super) files: Vec<PathBuf>,
+    /// Where to; none: the current directory.
+    pub(super) target: Option<PathBuf>,
+    /// Only an existing directory will do.
+    pub(super) must_be_directory: bool,
+}
+
+impl Operands {
+    /// One operand is a file; of two the second is the target; of more the last is a directory; with `--to` all are
+    /// files.
+    pub(super) fn split(args: &TransferArgs) -> Self {
+        let mut files = args.operands.clone();
+        if let Some(directory) = &args.to {
+            return Self { files, target: Some(directory.clone()), must_be_directory: true };
+        }
+        let several = files.len() > 2;
+        let target = if files.len() > 1 { files.pop() } else { None };
+        let slash = target.as_deref().is_some_and(ends_in_slash);
+        Self { files, target, must_be_directory: several || slash }
+    }
+
+    /// The target's text; none: the current directory. Remote targets must be text.
+    pub(super) fn remote_target(&self) -> Result<Option<&str>, Failure> {
+        self.target.as_deref().map(remote_text).transpose()
+    }
+}
+
+/// A remote path from the command line, which must be UTF-8.
+pub(super) fn remote_text(path: &Path) -> Result<&str, Failure> {
+    path.to_str().ok_or_else(|| {
+        let error = fulmar_proto::path::PathError::NotUtf8;
+        Failure::bad_path(&path.to_string_lossy(), error)
+    })
+}
+
+fn ends_in_slash(path: &Path) -> bool {
+    path.as_os_str().as_bytes().ends_with(b"/")
+}
+
+/// Whether an operand means standard input or output.
+pub(super) fn is_stdio(path: &Path) -> bool {
+    path.as_os_str() == OsStr::new(STDIO)
+}
+
+/// Standard input and output belong to whoever types or pipes commands, unless there is one command alone.
+pub(super) fn check_stdio(mode: Mode, what: &str) -> Result<(), Failure> {
+    if mode == Mode::OneShot {
+        return Ok(());
+    }
+    let failure = Failure::usage(format!("{what} carries the commands here")).about(STDIO);
+    Err(failure.hint("run this command on its own: fulmar -s ENDPOINT ..."))
+}
+
+pub(super) fn options(args: &TransferArgs) -> TransferOptions {
+    TransferOptions {
+        on_exists: args.existing.on_exists(),
+        keep_modified: args.modified,
+        keep_executable: args.executable,
+    }
+}
+
+/// The one line that a transfer ends in when it succeeds. The last word says how.
+pub(super) fn done_line(name: &str, done: &Transferred) -> String {
+    let head = format!("{} -> {}", Escaped(name), Escaped(&done.destination));
+    let size = units::size(done.bytes);
+    let root = done.root.to_string();
+    let root = &root[..16];
+    match done.outcome {
+        Outcome::Stored => {
+            let time = units::duration(done.elapsed);
+            let rate = units::rate(done.bytes, done.elapsed);
+            format!("{head}  {size} in {time} ({rate})  blake3 {root}  verified")
+        }
+        Outcome::AlreadyThere => {
+            let time = units::duration(done.elapsed);
+            format!("{head}  {size} in {time}  blake3 {root}  already there")
+        }
+        Outcome::Skipped => format!("{head}  skipped: it exists"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        verb::Verb,
+        words::{Parsed, parse_line},
+    };
+    use fulmar_proto::{digest::Digest, upload::OnExists};
+    use std::time::Duration;
+
+    fn args(line: &str) -> TransferArgs {
+        match parse_line(line) {
+            Ok(Parsed::Verb(Verb::Upload(args) | Verb::Download(args))) => args,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_last_operand_is_the_target() {
+        let cases: [(&str, &[&str], Option<&str>, bool); 6] = [
+            ("put a", &["a"], None, false),
+            ("put a b", &["a"], Some("b"), false),
+            ("put a b/", &["a"], Some("b/"), true),
+            ("put a b c", &["a", "b"], Some("c"), true),
+            ("put --to d a b", &["a", "b"], Some("d"), true),
+            ("put --to d a", &["a"], Some("d"), true),
+        ];
+        for (line, files, target, must_be_directory) in cases {
+            let expected = Operands {
+                files: files.iter().map(PathBuf::from).collect(),
+                target: target.map(PathBuf::from),
+                must_be_directory,
+            };
+            assert_eq!(Operands::split(&args(line)), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn options_say_what_to_do() {
+        let plain = options(&args("put a"));
+        assert_eq!(plain, TransferOptions::default());
+        assert_eq!(options(&args("put -f a")).on_exists, OnExists::Overwrite);
+        assert_eq!(options(&args("put --on-exists rename a")).on_exists, OnExists::Rename);
+        assert!(parse_line("put -f --on-exists skip a").is_err());
+        let kept = options(&args("put -p --no-mtime a"));
+        assert!(kept.keep_executable && !kept.keep_modified);
+    }
+
+    #[test]
+    fn standard_input_is_free_only_for_one_command() {
+        assert!(check_stdio(Mode::OneShot, "standard input").is_ok());
+        for mode in [Mode::Batch, Mode::Shell] {
+            assert!(check_stdio(mode, "standard input").is_err());
+        }
+    }
+
+    #[test]
+    fn the_last_line_says_how_it_ended() {
+        let mut done = Transferred {
+            source: "/home/me/a.bin".to_owned(),
+            destination: "in/a.bin".to_owned(),
+            bytes: 12_582_912,
+            sent_bytes: 12_582_912,
+            resumed_bytes: 0,
+            root: Digest::EMPTY,
+            elapsed: Duration::from_millis(1_200),
+            outcome: Outcome::Stored,
+        };
+        assert_eq!(
+            done_line("a.bin", &done),
+            "a.bin -> in/a.bin  12.58 MB in 1.2 s (10.4 MB/s)  blake3 af1349b9f5f9a1a6  verified"
+        );
+        done.outcome = Outcome::AlreadyThere;
+        assert!(done_line("a.bin", &done).ends_with("  already there"));
+        done.outcome = Outcome::Skipped;
+        assert_eq!(done_line("a\n", &done), "a\\n -> in/a.bin  skipped: it exists");
+    }
+}

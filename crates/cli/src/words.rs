@@ -1,0 +1,233 @@
+//! From a line of text to a verb, and from the parser's complaints to one-line failures.
+
+use clap::{CommandFactory as _, Parser, error::ErrorKind};
+use fulmar_proto::text::Escaped;
+
+use crate::{args::Cli, output::Failure, verb::Verb};
+
+/// A line of the shell or of a batch.
+#[derive(Debug, Parser)]
+#[command(multicall = true, disable_help_subcommand = true)]
+struct Line {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// What a line asks for.
+#[derive(Debug)]
+pub(crate) enum Parsed {
+    /// Nothing: it is empty or a comment.
+    Nothing,
+    /// A command.
+    Verb(Verb),
+    /// The help text of a command, to be printed.
+    Help(String),
+}
+
+/// A line that is no command: the verb that it seems to begin with, and what is wrong.
+#[derive(Debug)]
+pub(crate) struct BadLine {
+    pub(crate) verb: String,
+    pub(crate) failure: Failure,
+}
+
+/// Reads a line. Words are split as a POSIX shell does; the verb's case does not matter.
+pub(crate) fn parse_line(line: &str) -> Result<Parsed, BadLine> {
+    let trimmed = line.trim();
+    if trimmed.is_empty() || trimmed.starts_with('#') {
+        return Ok(Parsed::Nothing);
+    }
+    let first = trimmed.split_whitespace().next().unwrap_or_default().to_lowercase();
+    let mut words = shell_words::split(trimmed).map_err(|_| BadLine {
+        verb: first,
+        failure: Failure::usage("a quote is left open").hint("close it, or write \\' for a quote in a name"),
+    })?;
+    let Some(verb) = words.first_mut() else { return Ok(Parsed::Nothing) };
+    *verb = verb.to_lowercase();
+    let verb = verb.clone();
+    match Line::try_parse_from(&words) {
+        Ok(line) => Ok(Parsed::Verb(line.verb)),
+        Err(error) if is_help(&error) => Ok(Parsed::Help(error.render().to_string())),
+        Err(error) => Err(BadLine { failure: usage_failure(&error), verb }),
+    }
+}
+
+/// The help text of the shell, or of one command.
+pub(crate) fn help(command: Option<&str>) -> Result<String, Failure> {
+    let mut line = Line::command();
+    // Subcommands know how they are called only once the whole is built.
+    line.build();
+    let Some(wanted) = command else { return Ok(overview(&line)) };
+    let wanted = wanted.to_lowercase();
+    match line.find_subcommand_mut(&wanted) {
+        Some(found) => Ok(found.render_long_help().to_string()),
+        None => Err(Failure::usage("there is no such command").about(wanted).hint("help lists the commands")),
+    }
+}
+
+/// The help text of the program.
+pub(crate) fn program_help() -> String {
+    Cli::command().render_long_help().to_string()
+}
+
+fn overview(line: &clap::Command) -> String {
+    let verbs: Vec<_> = line
+        .get_subcommands()
+        .filter(|verb| verb.get_name() != "help")
+        .map(|verb| {
+            let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
+            let aliases: Vec<_> = verb.get_visible_aliases().collect();
+            let aliases =
+                if aliases.is_empty() { String::new() } else { format!(" ({})", aliases.join(", ")) };
+            format!("  {:<9} {about}{aliases}\n", verb.get_name())
+        })
+        .collect();
+    format!("{}\nhelp COMMAND tells more about one of them.\n", verbs.concat())
+}
+
+/// Whether the parser was asked for help or the version, and did not fail at all.
+pub(crate) fn is_help(error: &clap::Error) -> bool {
+    matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion)
+}
+
+/// The parser's complaint in one line, and its best advice as the hint.
+pub(crate) fn usage_failure(error: &clap::Error) -> Failure {
+    let rendered = error.render().to_string();
+    let mut paragraphs = rendered.split("\n\n");
+    let message = paragraphs.next().unwrap_or_default();
+    let message = message.strip_prefix("error: ").unwrap_or(message);
+    let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    // The words may come from a batch that somebody else wrote.
+    let failure = Failure::usage(plain(&message));
+    let advice = rendered.lines().map(str::trim).find_map(|line| {
+        let tip = line.strip_prefix("tip: ").map(str::to_owned);
+        tip.or_else(|| line.strip_prefix("Usage: ").map(|usage| format!("usage: {usage}")))
+    });
+    match (error.kind(), advice) {
+        (_, Some(advice)) => failure.hint(plain(&advice)),
+        (ErrorKind::InvalidSubcommand, None) => failure.hint("help lists the commands"),
+        (_, None) => failure,
+    }
+}
+
+/// Escapes what could act on a terminal and nothing else.
+fn plain(text: &str) -> String {
+    Escaped(text).to_string().replace("\\\\", "\\")
+}
+
+/// The first word of a command line that names a command, for messages about a line that could not be read.
+pub(crate) fn verb_of(words: &[String]) -> String {
+    let command = Cli::command();
+    let found = words.iter().find(|word| command.find_subcommand(word.as_str()).is_some());
+    found.cloned().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn verb(line: &str) -> Verb {
+        match parse_line(line) {
+            Ok(Parsed::Verb(verb)) => verb,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    fn bad(line: &str) -> BadLine {
+        match parse_line(line) {
+            Err(bad) => bad,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn aliases_and_case_lead_to_the_same_verb() {
+        let cases = [
+            ("CONNME lab", "connme"),
+            ("open lab", "connme"),
+            ("connect lab", "connme"),
+            ("Dir", "ls"),
+            ("du a", "size"),
+            ("DEL a", "rm"),
+            ("put a", "upload"),
+            ("mput a b c", "upload"),
+            ("get a", "download"),
+            ("mget a", "download"),
+            ("bye", "byebye"),
+            ("exit", "quit"),
+            ("?", "help"),
+        ];
+        for (line, name) in cases {
+            assert_eq!(verb(line).name(), name, "{line}");
+        }
+    }
+
+    #[test]
+    fn names_keep_case_quotes_and_spaces() {
+        let Verb::Size { paths } = verb("size 'A b.txt' \"it's\" c\\ d") else { panic!("not size") };
+        assert_eq!(paths, ["A b.txt", "it's", "c d"]);
+    }
+
+    #[test]
+    fn flags_may_be_joined() {
+        let Verb::Ls(args) = verb("ls -la sub") else { panic!("not ls") };
+        assert!(args.long && args.all);
+        assert_eq!(args.path.as_deref(), Some("sub"));
+    }
+
+    #[test]
+    fn comments_and_blank_lines_ask_for_nothing() {
+        for line in ["", "   ", "# ls", "  # ls"] {
+            assert!(matches!(parse_line(line), Ok(Parsed::Nothing)), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn an_open_quote_is_answered() {
+        let bad = bad("ls 'oops");
+        assert_eq!(bad.verb, "ls");
+        assert!(bad.failure.message.contains("quote"), "{}", bad.failure.message);
+    }
+
+    #[test]
+    fn an_unknown_verb_is_answered_with_a_hint() {
+        let bad = bad("downlod a");
+        assert_eq!(bad.verb, "downlod");
+        assert!(bad.failure.hint.as_deref().is_some_and(|hint| hint.contains("download")), "{bad:?}");
+    }
+
+    #[test]
+    fn a_missing_argument_is_answered_in_one_line() {
+        let bad = bad("rm");
+        let text = bad.failure.lines("rm", None);
+        assert!(text.contains("PATH"), "{text}");
+        assert!(text.lines().count() <= 2, "{text}");
+    }
+
+    #[test]
+    fn help_is_no_failure() {
+        assert!(matches!(parse_line("ls --help"), Ok(Parsed::Help(text)) if text.contains("-l")));
+        assert!(help(None).expect("help").contains("connme"));
+        assert!(help(Some("UPLOAD")).expect("help").contains("--on-exists"));
+        assert!(help(Some("nonsense")).is_err());
+    }
+
+    #[test]
+    fn the_verb_of_a_bad_command_line_is_found() {
+        let words = ["fulmar", "-s", "lab", "rm"].map(str::to_owned);
+        assert_eq!(verb_of(&words), "rm");
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_panics_and_every_complaint_is_short(line in "[ -~\u{1b}é]{0,60}") {
+            if let Err(bad) = parse_line(&line) {
+                let text = bad.failure.lines(&bad.verb, Some(1));
+                prop_assert!(text.lines().count() <= 2, "{}", text);
+                let clean = !text.chars().any(|c| c == char::from(27));
+                prop_assert!(clean);
+            }
+        }
+    }
+}
