@@ -45,8 +45,10 @@ pub struct AuditRecord {
     pub client: Fingerprint,
     /// What the client calls itself, or the name it is enrolled under.
     pub client_name: String,
-    /// The command's name; empty for connections.
+    /// The verb that a person would use for the command (`ls`, `upload`); empty for connections.
     pub verb: &'static str,
+    /// The protocol's name of the command (`list`, `write`), since a transfer takes several; empty for connections.
+    pub step: &'static str,
     /// What the command was about.
     pub path: Option<String>,
     /// The second path of a command that has two: where something went.

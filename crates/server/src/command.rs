@@ -1,6 +1,10 @@
 //! One command: decode, check, run, answer, log.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use fulmar_proto::{
     codec::{self, DecodeError},
@@ -8,7 +12,9 @@ use fulmar_proto::{
     fingerprint::Fingerprint,
     grants::Grants,
     hello::Policies,
+    path::RelPath,
     request::Request,
+    version::UploadId,
 };
 use fulmar_store::{Store, Uploads};
 use fulmar_transport::{FrameReceiver, FrameSender};
@@ -31,12 +37,40 @@ pub(crate) struct Context {
     pub(crate) limits: Limits,
     pub(crate) pool: BytePool,
     pub(crate) client: Fingerprint,
+    pub(crate) upload_names: UploadNames,
+}
+
+/// The names of the uploads that one connection has begun, so that the log can say what their ranges belong to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct UploadNames(Arc<Mutex<BTreeMap<UploadId, RelPath>>>);
+
+impl UploadNames {
+    /// More uploads than this are not remembered; the log then shows their identifiers.
+    const MAX: usize = 1024;
+
+    pub(crate) fn remember(&self, upload_id: UploadId, path: &RelPath) {
+        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if names.len() < Self::MAX {
+            names.insert(upload_id, path.clone());
+        }
+    }
+
+    pub(crate) fn forget(&self, upload_id: UploadId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&upload_id);
+    }
+
+    /// The name, or the identifier of an upload that was begun on another connection.
+    pub(crate) fn name(&self, upload_id: UploadId) -> String {
+        let names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        names.get(&upload_id).map_or_else(|| format!("upload:{upload_id}"), |path| path.as_str().to_owned())
+    }
 }
 
 /// What the log is told of a command that has ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) verb: &'static str,
+    pub(crate) step: &'static str,
     pub(crate) account: Account,
     pub(crate) result: &'static str,
     pub(crate) duration: Duration,
@@ -61,17 +95,17 @@ pub(crate) async fn serve(
 ) -> Ended {
     let started = Instant::now();
     let mut exchange = Exchange::new(sender, receiver, context.limits);
-    let mut verb = "unknown";
+    let (mut verb, mut step) = ("unknown", "unknown");
     let result = match receive_request(&mut exchange).await {
         Ok(request) => {
-            verb = request.verb();
+            (verb, step) = (handlers::verb(&request), request.verb());
             match check(&request, &context, grants(), draining) {
                 Ok(()) => {
                     let grants = grants().unwrap_or(Grants::NONE);
                     handlers::run(&context, grants, &mut exchange, request).await
                 }
                 Err(failure) => {
-                    exchange.account = handlers::account(&request);
+                    exchange.account = handlers::account(&request, &context.upload_names);
                     Err(failure.into())
                 }
             }
@@ -90,7 +124,7 @@ pub(crate) async fn serve(
             (account, word)
         }
     };
-    Ended { verb, account, result, duration: started.elapsed() }
+    Ended { verb, step, account, result, duration: started.elapsed() }
 }
 
 fn check(

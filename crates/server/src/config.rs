@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use fulmar_proto::{grants::Grants, hello::Policies, range::MAX_RANGE_BYTES};
+use fulmar_transport::tuning::STREAMS_AFTER_ADMISSION;
 
 /// How a server is set up.
 #[derive(Clone, Debug)]
@@ -64,7 +65,7 @@ impl Default for Limits {
             request_timeout: Duration::from_secs(10),
             stall_timeout: Duration::from_secs(60),
             max_body_bytes: MAX_RANGE_BYTES,
-            max_commands: 1024,
+            max_commands: STREAMS_AFTER_ADMISSION,
             piece_bytes: 256 * 1024,
             working_interval: Duration::from_secs(1),
             max_handshakes: 64,

@@ -23,7 +23,7 @@ use tokio::{
 use crate::{
     admission,
     audit::{AuditKind, AuditRecord},
-    command::{self, Context, Ended},
+    command::{self, Context, Ended, UploadNames},
     server::{Phase, Shared},
     trust::Redeemed,
 };
@@ -38,6 +38,7 @@ pub(crate) struct ClientConnection {
     name: Text,
     /// What the client may do although its key is not enrolled: the anonymous grants, when it came in by them.
     anonymous: Grants,
+    upload_names: UploadNames,
 }
 
 /// Serves one connection until it ends, and keeps the log's records of it.
@@ -50,6 +51,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, connection: Connection, number: u
         remote,
         name: Text::default(),
         anonymous: Grants::NONE,
+        upload_names: UploadNames::default(),
     };
     let started = Instant::now();
     let hello_timeout = client.shared.limits.hello_timeout;
@@ -183,6 +185,7 @@ impl ClientConnection {
             limits: self.shared.limits,
             pool: self.shared.pool.clone(),
             client: self.client(),
+            upload_names: self.upload_names.clone(),
         }
     }
 
@@ -250,6 +253,7 @@ impl ClientConnection {
             client: self.client(),
             client_name,
             verb: ended.verb,
+            step: ended.step,
             path: ended.account.path,
             target: ended.account.target,
             bytes: ended.account.bytes,
@@ -261,7 +265,8 @@ impl ClientConnection {
 
 impl Ended {
     fn of_connection(result: &'static str, started: Instant) -> Self {
-        Self { verb: "", account: crate::exchange::Account::default(), result, duration: started.elapsed() }
+        let account = crate::exchange::Account::default();
+        Self { verb: "", step: "", account, result, duration: started.elapsed() }
     }
 }
 

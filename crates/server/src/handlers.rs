@@ -19,7 +19,7 @@ mod write;
 use fulmar_proto::{grants::Grants, path::DirPath, request::Request};
 
 use crate::{
-    command::Context,
+    command::{Context, UploadNames},
     exchange::{Account, CommandError, Exchange},
 };
 
@@ -33,7 +33,7 @@ pub(crate) async fn run(
     exchange: &mut Exchange,
     request: Request,
 ) -> Outcome {
-    exchange.account = account(&request);
+    exchange.account = account(&request, &context.upload_names);
     match request {
         Request::List { directory, cursor, details } => {
             list::run(context, exchange, &directory, cursor, details).await
@@ -64,8 +64,27 @@ pub(crate) async fn run(
     }
 }
 
+/// The verb that a person would use for a request.
+pub(crate) fn verb(request: &Request) -> &'static str {
+    match request {
+        Request::List { .. } => "ls",
+        Request::Stat { .. } => "stat",
+        Request::Measure { .. } => "size",
+        Request::Hash { .. } => "hash",
+        Request::MakeDirectory { .. } => "mkdir",
+        Request::Remove { .. } => "rm",
+        Request::Rename { .. } => "mv",
+        Request::Open { .. } | Request::Read { .. } => "download",
+        Request::Begin { .. }
+        | Request::Write { .. }
+        | Request::Commit { .. }
+        | Request::Abandon { .. }
+        | Request::Put { .. } => "upload",
+    }
+}
+
 /// What the log will say a request is about.
-pub(crate) fn account(request: &Request) -> Account {
+pub(crate) fn account(request: &Request, names: &UploadNames) -> Account {
     let root_or = |path: &DirPath| if path.is_root() { "/".to_owned() } else { path.as_str().to_owned() };
     let (path, target) = match request {
         Request::List { directory: path, .. } | Request::Stat { path } | Request::Measure { path } => {
@@ -82,7 +101,7 @@ pub(crate) fn account(request: &Request) -> Account {
         }
         Request::Write { upload_id, .. }
         | Request::Commit { upload_id, .. }
-        | Request::Abandon { upload_id, .. } => (Some(format!("upload:{upload_id}")), None),
+        | Request::Abandon { upload_id, .. } => (Some(names.name(*upload_id)), None),
     };
     Account { path, target, bytes: 0 }
 }

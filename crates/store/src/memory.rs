@@ -286,7 +286,7 @@ impl Store for MemoryStore {
         match node {
             // A file's version is its own; it does not change with its name.
             Node::File(file) => {
-                self.shared.catalog.rename_file(from, Some(file.version), &seen(&to, &file))?
+                self.shared.catalog.rename_file(from, Some(file.version), &seen(&to, &file))?;
             }
             Node::Directory => self.shared.catalog.rename_tree(from, &to)?,
         }

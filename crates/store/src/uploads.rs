@@ -98,8 +98,9 @@ pub trait RangeWriter: Send + fmt::Debug {
 /// the server.
 #[async_trait]
 pub trait Uploads: Send + Sync + fmt::Debug {
-    /// Begins an upload. One of the same client, path and source that is open already is taken over: its generation
-    /// rises, and writes of the old generation are waited for, and refused from then on, before this returns.
+    /// Begins an upload. A lasting one of the same client, path and source that is open already is taken over by a
+    /// lasting one: its generation rises, and writes of the old generation are waited for, and refused from then on,
+    /// before this returns. When the sizes differ it is another file, and starts anew.
     ///
     /// # Errors
     /// [`StoreError::NoSpace`] when the size is known and does not fit; [`StoreError::NoParent`],
@@ -110,16 +111,17 @@ pub trait Uploads: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// [`StoreError::UnknownUpload`], [`StoreError::StaleGeneration`], [`StoreError::RangeTaken`];
-    /// [`StoreError::OverLimit`] when the range lies beyond the size that begin named.
+    /// [`StoreError::Busy`] while the upload is being committed; [`StoreError::OverLimit`] when the range lies beyond the size that begin named.
     async fn open_range(&self, key: &UploadKey, range: Range) -> Result<Box<dyn RangeWriter>, StoreError>;
 
-    /// Publishes an upload under its final name. When this returns, the file survives a power cut. Repeating it gives
-    /// the same answer, also after a restart.
+    /// Publishes an upload under its final name. When this returns, the file survives a power cut. Repeating the commit
+    /// of a lasting upload gives the same answer, also after a restart, for a day; of others nothing is kept.
     ///
     /// # Errors
     /// [`StoreError::UnknownUpload`], [`StoreError::StaleGeneration`], [`StoreError::Incomplete`],
     /// [`StoreError::DigestMismatch`], [`StoreError::Exists`], [`StoreError::UnknownOutcome`]. After
-    /// [`StoreError::Exists`] and [`StoreError::DigestMismatch`] the upload is gone.
+    /// [`StoreError::Exists`], [`StoreError::DigestMismatch`], and after a failure of the disk that leaves its bytes in
+    /// doubt, the upload is gone; after the others it is open as before.
     async fn commit(&self, commit: CommitUpload) -> Result<Stored, StoreError>;
 
     /// Gives an upload up and removes what arrived of it. One that does not exist is no error.

@@ -22,6 +22,7 @@ pub(super) async fn run(
     };
     // Syncing a large file can take a while; the client is kept informed that it is not forgotten.
     let stored = exchange.working(&Work::default(), context.uploads.commit(commit)).await?;
+    context.upload_names.forget(upload_id);
     exchange.account.target = Some(stored.path.as_str().to_owned());
     exchange.account.bytes = stored.size;
     exchange.reply(&Reply::Stored(stored)).await

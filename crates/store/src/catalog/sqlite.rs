@@ -75,8 +75,10 @@ pub struct SqliteCatalog {
 #[derive(Debug)]
 struct Database {
     connection: Connection,
-    /// What `PRAGMA synchronous` is set to.
-    durability: Durability,
+    /// Whether there is a write-ahead log. Some network file systems cannot have one.
+    has_log: bool,
+    /// Whether `PRAGMA synchronous` is set to wait for the disk at each commit.
+    waits: bool,
 }
 
 impl SqliteCatalog {
@@ -95,11 +97,12 @@ impl SqliteCatalog {
         connection.busy_timeout(Duration::from_secs(5))?;
         connection.set_prepared_statement_cache_capacity(32);
         create_or_check(&mut connection)?;
+        let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
         connection.execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -2048; \
-             PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;",
+            "PRAGMA synchronous = FULL; PRAGMA cache_size = -2048; PRAGMA temp_store = MEMORY; \
+             PRAGMA trusted_schema = OFF;",
         )?;
-        let database = Database { connection, durability: Durability::Later };
+        let database = Database { connection, has_log: mode.eq_ignore_ascii_case("wal"), waits: true };
         Ok(Self { database: Mutex::new(database), entropy })
     }
 
@@ -125,13 +128,11 @@ impl SqliteCatalog {
 
 impl Database {
     fn set_durability(&mut self, durability: Durability) -> Result<(), CatalogError> {
-        if self.durability != durability {
-            let level = match durability {
-                Durability::Now => "FULL",
-                Durability::Later => "NORMAL",
-            };
-            self.connection.pragma_update(None, "synchronous", level)?;
-            self.durability = durability;
+        // Without a log a transaction that does not wait could damage the database in a power cut.
+        let waits = durability == Durability::Now || !self.has_log;
+        if self.waits != waits {
+            self.connection.pragma_update(None, "synchronous", if waits { "FULL" } else { "NORMAL" })?;
+            self.waits = waits;
         }
         Ok(())
     }

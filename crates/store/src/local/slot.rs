@@ -84,7 +84,7 @@ impl Slot {
         if let Some(staging) = &*staging {
             return Ok(Arc::clone(staging));
         }
-        let opened = Arc::new(Staging::reopen(&area.partial, &self.leaf).map_err(refused)?);
+        let opened = Arc::new(Staging::reopen(&area.partial, &self.leaf).map_err(not_reopened)?);
         Ok(Arc::clone(staging.insert(opened)))
     }
 
@@ -214,7 +214,7 @@ impl Upload<Slot> {
     ) -> Result<Option<(JournalFile, DigestTree)>, StoreError> {
         let len = match self.slot.staging(area) {
             Ok(staging) => staging.meta().map_err(refused)?.size,
-            Err(StoreError::NotFound) => return Ok(None),
+            Err(StoreError::UnknownUpload) => return Ok(None),
             Err(error) => return Err(error),
         };
         match JournalFile::load(&area.journal, &self.slot.leaf) {
@@ -264,7 +264,15 @@ impl Shared {
     }
 }
 
-pub(super) fn journal_error(error: JournalError) -> StoreError {
+/// An upload whose staged file has gone is gone itself.
+fn not_reopened(error: DiskError) -> StoreError {
+    match error {
+        DiskError::NotFound => StoreError::UnknownUpload,
+        other => refused(other),
+    }
+}
+
+fn journal_error(error: JournalError) -> StoreError {
     match error {
         JournalError::Disk(error) => refused(error),
         other => StoreError::Disk(other.to_string()),

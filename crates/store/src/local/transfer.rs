@@ -12,7 +12,7 @@ use crate::{RangeWriter, StoreError, registry::Reservation};
 /// A writer for a reserved range.
 pub(super) fn writer(shared: Arc<Shared>, reservation: Reservation<Slot>) -> Box<dyn RangeWriter> {
     let hasher = RangeHasher::new(reservation.range());
-    Box::new(Writer { shared, writing: Some(Writing { reservation, hasher }) })
+    Box::new(Writer { shared, writing: Ok(Writing { reservation, hasher }) })
 }
 
 /// The writer's handle. The work is in [`Writing`], which moves into each job: when the handle is dropped meanwhile, the
@@ -20,8 +20,9 @@ pub(super) fn writer(shared: Arc<Shared>, reservation: Reservation<Slot>) -> Box
 #[derive(Debug)]
 struct Writer {
     shared: Arc<Shared>,
-    /// None after an error, and while a job has it.
-    writing: Option<Writing>,
+    /// After an error that error, again and again; while a job has the work, what a caller is told who has given up
+    /// waiting for it and goes on all the same.
+    writing: Result<Writing, StoreError>,
 }
 
 #[derive(Debug)]
@@ -65,18 +66,26 @@ impl Writing {
     }
 }
 
+impl Writer {
+    fn take(&mut self) -> Result<Writing, StoreError> {
+        if let Err(error) = &self.writing {
+            return Err(error.clone());
+        }
+        std::mem::replace(&mut self.writing, Err(StoreError::Stopped))
+    }
+}
+
 #[async_trait]
 impl RangeWriter for Writer {
     async fn write(&mut self, piece: Bytes) -> Result<(), StoreError> {
-        let writing = self.writing.take().ok_or(StoreError::Stopped)?;
+        let writing = self.take()?;
         let shared = Arc::clone(&self.shared);
-        let written = self.shared.environment.offload.run(move || writing.write(&shared, &piece)).await?;
-        self.writing = Some(written);
-        Ok(())
+        self.writing = self.shared.environment.offload.run(move || writing.write(&shared, &piece)).await;
+        self.writing.as_ref().map(drop).map_err(Clone::clone)
     }
 
     async fn finish(mut self: Box<Self>, claimed: RangeDigest) -> Result<(), StoreError> {
-        let writing = self.writing.take().ok_or(StoreError::Stopped)?;
+        let writing = self.take()?;
         let shared = Arc::clone(&self.shared);
         self.shared.environment.offload.run(move || writing.finish(&shared, claimed)).await
     }

@@ -118,6 +118,9 @@ impl Folder {
     }
 }
 
+/// One listed thing: its serial number, where it is, what it is, and the file if it is one.
+pub(super) type Listed = (u64, RelPath, Entry, Option<Arc<File>>);
+
 /// All directories, by path. The root always exists.
 #[derive(Debug)]
 pub(super) struct Tree {
@@ -283,7 +286,7 @@ impl Tree {
         &self,
         path: &DirPath,
         after: u64,
-    ) -> Result<impl Iterator<Item = (u64, RelPath, Entry, Option<Arc<File>>)>, StoreError> {
+    ) -> Result<impl Iterator<Item = Listed>, StoreError> {
         let folder = self.folder(path)?;
         let behind = folder.order.range(after.saturating_add(1)..);
         Ok(behind.filter_map(move |(serial, name)| {

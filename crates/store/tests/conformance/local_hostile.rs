@@ -18,7 +18,8 @@ fn hostile_names_are_listed_and_never_served() {
     let (mut made, mut accepted) = (0, 0);
     for hostile in hostile::names() {
         // What a file system cannot hold as one name is for the path's own tests.
-        if hostile.bytes.contains(&b'/') || hostile.bytes.contains(&0) {
+        // A file in the place of the private directory keeps the store from opening, which is tested elsewhere.
+        if hostile.bytes.contains(&b'/') || hostile.bytes.contains(&0) || hostile.bytes == b".fulmar" {
             continue;
         }
         if fs::write(root.path().join(OsStr::from_bytes(&hostile.bytes)), b"x").is_ok() {

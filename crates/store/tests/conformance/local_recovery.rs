@@ -136,7 +136,7 @@ fn after_the_rename_the_file_is_stored() {
             let root = TempDir::new().unwrap();
             let replaced = on_exists != OnExists::Fail;
             if replaced {
-                block_on(put(&*open(&root), "file", b"was there")).path.as_str().to_owned();
+                block_on(put(&*open(&root), "file", b"was there"));
             }
             let repeat = crash(&root, point, NewUpload { on_exists, ..wanted() });
             let stored = succeeds(&open(&root), repeat);

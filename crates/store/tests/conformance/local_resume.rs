@@ -150,7 +150,7 @@ fn an_answer_is_kept_for_a_day() {
         match block_on(store.commit(repeat)) {
             Ok(again) => assert!(kept && again == stored, "after {after_s} s"),
             Err(error) => {
-                assert!(!kept && matches!(error, StoreError::UnknownUpload), "after {after_s} s: {error:?}")
+                assert!(!kept && matches!(error, StoreError::UnknownUpload), "after {after_s} s: {error:?}");
             }
         }
     }

@@ -51,13 +51,15 @@ impl Clock for TestClock {
     }
 }
 
-/// Numbers that differ from each other and are the same in every run.
-#[derive(Debug, Default)]
-struct Counting(AtomicU64);
+/// Numbers that differ from each other, also between two stores of one test.
+#[derive(Debug)]
+struct Counting;
+
+static COUNT: AtomicU64 = AtomicU64::new(0);
 
 impl Entropy for Counting {
     fn fill(&self, bytes: &mut [u8]) {
-        let count = self.0.fetch_add(1, Ordering::Relaxed);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
         for (index, byte) in bytes.iter_mut().enumerate() {
             *byte = blake3::hash(&count.to_le_bytes()).as_bytes()[index % 32];
         }
@@ -87,7 +89,7 @@ impl fmt::Debug for Fixture {
 
 pub(crate) fn environment(offload: Offload) -> (Environment, Arc<TestClock>) {
     let clock = Arc::new(TestClock(Mutex::new(Timestamp::new(1_700_000_000, 5).unwrap())));
-    let entropy = Arc::new(Counting::default());
+    let entropy = Arc::new(Counting);
     (Environment { offload, clock: Arc::clone(&clock) as Arc<dyn Clock>, entropy }, clock)
 }
 

@@ -7,11 +7,11 @@ use fulmar_proto::{
     upload::HaveNode,
     version::{SourceToken, UploadId},
 };
-use fulmar_store::{NewUpload, OpenUpload, StoreError, UploadKey};
+use fulmar_store::{NewUpload, OpenUpload, Store, StoreError, UploadKey, Uploads};
 
 use crate::support::{
-    ALICE, BOB, Fixture, bytes, commit, exists, key, on_every_store, put, read, store_as, upload, write,
-    write_all,
+    ALICE, BOB, Fixture, bytes, commit, exists, key, on_every_store, path, put, read, store_as, upload,
+    write, write_all,
 };
 
 const MIN: u64 = MIN_RANGE_BYTES as u64;
@@ -32,6 +32,7 @@ on_every_store!(
     a_client_has_a_limit,
     given_up_uploads_make_room,
     a_begin_needs_a_directory,
+    a_file_that_cannot_fit_is_refused_at_once,
 );
 
 async fn every_size_arrives(fixture: Fixture) {
@@ -304,4 +305,31 @@ async fn a_begin_needs_a_directory(fixture: Fixture) {
     let begun = fixture.store.begin(upload("file/file", Some(1))).await;
     assert!(matches!(begun, Err(StoreError::NotADirectory)), "{begun:?}");
     assert!(!exists(&*fixture.store, "missing").await);
+}
+
+async fn a_file_that_cannot_fit_is_refused_at_once(fixture: Fixture) {
+    let begun = fixture.store.begin(upload("file", Some(1 << 62))).await;
+    assert!(matches!(begun, Err(StoreError::NoSpace)), "{begun:?}");
+    fixture.store.begin(upload("file", Some(1 << 10))).await.unwrap();
+}
+
+#[test]
+fn a_store_in_memory_holds_its_capacity_and_no_more() {
+    let environment = crate::support::environment(fulmar_disk::Offload::inline()).0;
+    let store = fulmar_store::MemoryStore::with_capacity(environment, 1000);
+    crate::support::block_on(async {
+        put(&*store, "kept", &bytes(600)).await;
+        let begun = store.begin(upload("file", Some(401))).await;
+        assert!(matches!(begun, Err(StoreError::NoSpace)), "{begun:?}");
+        // Of an unknown length it is found out when it happens, and what is given up makes room again.
+        for _ in 0..2 {
+            let key = key(ALICE, &store.begin(upload("file", None)).await.unwrap());
+            let mut writer = store.open_range(&key, Range::new(0, 500).unwrap()).await.unwrap();
+            writer.write(bytes(400).into()).await.unwrap();
+            assert!(matches!(writer.write(Bytes::from_static(b"x")).await, Err(StoreError::NoSpace)));
+        }
+        put(&*store, "fits", &bytes(400)).await;
+        store.remove(&path("kept"), false, &fulmar_store::Work::default()).await.unwrap();
+        put(&*store, "fits again", &bytes(600)).await;
+    });
 }
