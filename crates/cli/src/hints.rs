@@ -19,9 +19,9 @@ pub(crate) fn failure_of(error: &Error, object: &str, own: Fingerprint) -> Failu
 
 fn hint(error: &Error, object: &str, own: Fingerprint) -> Option<String> {
     match error {
-        Error::UnknownServer { fingerprint, .. } => Some(format!(
-            "its key is {fingerprint}; compare with `fulmar fingerprint` on the server, then use --trust-new"
-        )),
+        Error::UnknownServer { .. } => {
+            Some("compare it with `fulmar fingerprint` on the server, then use --trust-new".to_owned())
+        }
         Error::ServerKeyChanged { address, file, .. } => Some(format!(
             "if the server really has a new key, remove the line of {address} from {} and connect again",
             Escaped(&file.to_string_lossy())
@@ -63,7 +63,7 @@ fn hint_of_kind(kind: ErrorKind) -> Option<String> {
         ErrorKind::CannotConnect => {
             "is the server running, and is its UDP port open? see `fulmar serve --help`"
         }
-        ErrorKind::ConnectionLost => "connme connects again",
+        ErrorKind::ConnectionLost => "connme connects again; or run the command again",
         _ => return None,
     };
     Some(text.to_owned())

@@ -271,7 +271,15 @@ impl Context {
 
     /// The failure that an error of the library is, about `object`.
     pub(crate) fn failure(&self, error: &Error, object: &str) -> Failure {
-        hints::failure_of(error, object, self.client.fingerprint())
+        let mut failure = hints::failure_of(error, object, self.client.fingerprint());
+        failure.object = failure.object.map(|object| self.shown_local(&object).to_owned());
+        failure
+    }
+
+    /// A local path as it is shown: what lies below the current local directory is named from there.
+    pub(crate) fn shown_local<'a>(&self, path: &'a str) -> &'a str {
+        let below = self.local_dir.to_str().and_then(|dir| path.strip_prefix(dir)?.strip_prefix('/'));
+        below.unwrap_or(path)
     }
 
     /// Shows the progress of `verb` on `name`.

@@ -1,6 +1,9 @@
 //! From a line of text to a verb, and from the parser's complaints to one-line failures.
 
-use clap::{CommandFactory as _, Parser, error::ErrorKind};
+use clap::{
+    CommandFactory as _, Parser,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 use fulmar_proto::text::Escaped;
 
 use crate::{args::Cli, output::Failure, verb::Verb};
@@ -47,8 +50,13 @@ pub(crate) fn parse_line(line: &str) -> Result<Parsed, BadLine> {
     let verb = verb.clone();
     match Line::try_parse_from(&words) {
         Ok(line) => Ok(Parsed::Verb(line.verb)),
-        Err(error) if is_help(&error) => Ok(Parsed::Help(error.render().to_string())),
-        Err(error) => Err(BadLine { failure: usage_failure(&error), verb }),
+        Err(error) if is_help(&error) => Ok(Parsed::Help(tidy(&error.render().to_string()))),
+        Err(error) => {
+            let failure = usage_failure(&error);
+            // The word that is no command stands at the front of the message already.
+            let object = failure.object.filter(|object| *object != verb);
+            Err(BadLine { failure: Failure { object, ..failure }, verb })
+        }
     }
 }
 
@@ -60,7 +68,7 @@ pub(crate) fn help(command: Option<&str>) -> Result<String, Failure> {
     let Some(wanted) = command else { return Ok(overview(&line)) };
     let wanted = wanted.to_lowercase();
     match line.find_subcommand_mut(&wanted) {
-        Some(found) => Ok(found.render_long_help().to_string()),
+        Some(found) => Ok(tidy(&found.render_long_help().to_string())),
         None => Err(Failure::usage("there is no such command").about(wanted).hint("help lists the commands")),
     }
 }
@@ -85,6 +93,11 @@ fn overview(line: &clap::Command) -> String {
     format!("{}\nhelp COMMAND tells more about one of them.\n", verbs.concat())
 }
 
+/// Without the name of a program, of which a line has none, the parser leaves a gap.
+fn tidy(help: &str) -> String {
+    help.replace("Usage:  ", "Usage: ")
+}
+
 /// Whether the parser was asked for help or the version, and did not fail at all.
 pub(crate) fn is_help(error: &clap::Error) -> bool {
     matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion)
@@ -92,21 +105,36 @@ pub(crate) fn is_help(error: &clap::Error) -> bool {
 
 /// The parser's complaint in one line, and its best advice as the hint.
 pub(crate) fn usage_failure(error: &clap::Error) -> Failure {
+    if error.kind() == ErrorKind::InvalidSubcommand {
+        return no_such_command(error);
+    }
     let rendered = error.render().to_string();
-    let mut paragraphs = rendered.split("\n\n");
-    let message = paragraphs.next().unwrap_or_default();
+    let message = rendered.split("\n\n").next().unwrap_or_default();
     let message = message.strip_prefix("error: ").unwrap_or(message);
     let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
     // The words may come from a batch that somebody else wrote.
     let failure = Failure::usage(plain(&message));
     let advice = rendered.lines().map(str::trim).find_map(|line| {
         let tip = line.strip_prefix("tip: ").map(str::to_owned);
-        tip.or_else(|| line.strip_prefix("Usage: ").map(|usage| format!("usage: {usage}")))
+        tip.or_else(|| line.strip_prefix("Usage: ").map(|usage| format!("usage: {}", usage.trim())))
     });
-    match (error.kind(), advice) {
-        (_, Some(advice)) => failure.hint(plain(&advice)),
-        (ErrorKind::InvalidSubcommand, None) => failure.hint("help lists the commands"),
-        (_, None) => failure,
+    match advice {
+        Some(advice) => failure.hint(plain(&advice)),
+        None => failure,
+    }
+}
+
+fn no_such_command(error: &clap::Error) -> Failure {
+    let failure = Failure::usage("there is no such command");
+    let failure = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(word)) => failure.about(word),
+        _ => failure,
+    };
+    match error.get(ContextKind::SuggestedSubcommand) {
+        Some(ContextValue::Strings(words)) if !words.is_empty() => {
+            failure.hint(format!("did you mean {}? help lists the commands", words.join(" or ")))
+        }
+        _ => failure.hint("help lists the commands"),
     }
 }
 

@@ -77,8 +77,10 @@ impl Failure {
         if !verb.is_empty() {
             text.push_str(&format!("{}: ", Escaped(verb)));
         }
-        if let Some(object) = &self.object {
-            text.push_str(&format!("{}: ", Escaped(object)));
+        match self.object.as_deref() {
+            None => {}
+            Some("") => text.push_str("'': "),
+            Some(object) => text.push_str(&format!("{}: ", Escaped(object))),
         }
         text.push_str(&self.message);
         if let Some(line) = line {

@@ -27,6 +27,9 @@ pub(crate) enum ProgressMode {
     None,
 }
 
+const BAR_INTERVAL: Duration = Duration::from_millis(100);
+/// A transfer that is over sooner shows no bar: it would only flicker.
+const BAR_DELAY: Duration = Duration::from_millis(300);
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 const JSON_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -44,14 +47,28 @@ pub(crate) struct Progress {
 enum Sink {
     Nothing,
     Bar(ProgressBar),
-    Lines(Duration),
-    Objects(Duration),
+    Lines,
+    Objects,
+}
+
+impl Sink {
+    /// How long after the start, and then after the last time, something is shown again.
+    fn intervals(&self) -> (Duration, Duration) {
+        match self {
+            Self::Nothing => (Duration::MAX, Duration::MAX),
+            Self::Bar(_) => (BAR_DELAY, BAR_INTERVAL),
+            Self::Lines => (PLAIN_INTERVAL, PLAIN_INTERVAL),
+            // A script sees an object for each transfer, a person no line for one that takes a moment.
+            Self::Objects => (Duration::ZERO, JSON_INTERVAL),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
 struct State {
     total: Option<u64>,
-    last_shown: Option<Instant>,
+    /// How long after the start that was.
+    last_shown: Option<Duration>,
 }
 
 impl Progress {
@@ -59,8 +76,8 @@ impl Progress {
     pub(crate) fn new(printer: &Arc<Printer>, verb: &'static str, name: &str) -> Self {
         let sink = match effective(printer) {
             ProgressMode::Bar => Sink::Bar(bar(name)),
-            ProgressMode::Plain => Sink::Lines(PLAIN_INTERVAL),
-            ProgressMode::Json => Sink::Objects(JSON_INTERVAL),
+            ProgressMode::Plain => Sink::Lines,
+            ProgressMode::Json => Sink::Objects,
             ProgressMode::Auto | ProgressMode::None => Sink::Nothing,
         };
         Self {
@@ -75,43 +92,39 @@ impl Progress {
 
     fn begin(&self, total: Option<u64>) {
         self.with_state(|state| state.total = total);
-        if let Sink::Bar(bar) = &self.sink {
-            bar.set_length(total.unwrap_or(0));
-            bar.set_style(style(total.is_some()));
-        }
     }
 
     fn show(&self, bytes: u64) {
-        let interval = match &self.sink {
-            Sink::Nothing => return,
-            // The bar itself draws at most ten times a second.
-            Sink::Bar(bar) => return bar.set_position(bytes),
-            Sink::Lines(interval) | Sink::Objects(interval) => *interval,
-        };
         let now = Instant::now();
-        let started = self.started;
-        let at_once = matches!(self.sink, Sink::Objects(_));
+        let elapsed = now.duration_since(self.started);
         let due = self.with_state(|state| {
-            let due = match state.last_shown {
-                // A script sees an object for each transfer, a person no line for one that takes a moment.
-                None => at_once || now.duration_since(started) >= interval,
-                Some(last) => now.duration_since(last) >= interval,
-            };
+            let due = is_due(self.sink.intervals(), elapsed, state.last_shown);
             if due {
-                state.last_shown = Some(now);
+                state.last_shown = Some(elapsed);
             }
             due.then_some(state.total)
         });
         if let Some(total) = due {
-            self.print(bytes, total, now.duration_since(started));
+            self.print(bytes, total, elapsed);
         }
     }
 
     fn print(&self, bytes: u64, total: Option<u64>, elapsed: Duration) {
-        if let Sink::Objects(_) = self.sink {
-            self.printer.object_now(&objects::Progress::new(self.verb, &self.name, bytes, total, elapsed));
-        } else {
-            self.printer.note(plain_line(&self.name, bytes, total, elapsed));
+        match &self.sink {
+            Sink::Nothing => {}
+            Sink::Bar(bar) => {
+                if bar.length() != Some(total.unwrap_or(0)) {
+                    bar.set_style(style(total.is_some()));
+                    bar.set_length(total.unwrap_or(0));
+                }
+                bar.set_position(bytes);
+                bar.tick();
+            }
+            Sink::Lines => self.printer.note(plain_line(&self.name, bytes, total, elapsed)),
+            Sink::Objects => {
+                self.printer
+                    .object_now(&objects::Progress::new(self.verb, &self.name, bytes, total, elapsed));
+            }
         }
     }
 
@@ -161,6 +174,13 @@ fn choose(wish: ProgressMode, json: bool, quiet: bool, terminal: bool) -> Progre
         ProgressMode::Auto | ProgressMode::Bar if terminal => ProgressMode::Bar,
         ProgressMode::Auto | ProgressMode::Bar => ProgressMode::None,
         wish => wish,
+    }
+}
+
+fn is_due((first, next): (Duration, Duration), elapsed: Duration, last_shown: Option<Duration>) -> bool {
+    match last_shown {
+        None => elapsed >= first,
+        Some(last) => elapsed.saturating_sub(last) >= next,
     }
 }
 
@@ -226,6 +246,20 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_shown_too_often() {
+        let (first, next) = (Duration::from_millis(300), Duration::from_millis(100));
+        let due = |elapsed, last: Option<u64>| {
+            is_due((first, next), Duration::from_millis(elapsed), last.map(Duration::from_millis))
+        };
+        assert!(!due(299, None));
+        assert!(due(300, None));
+        assert!(!due(399, Some(300)));
+        assert!(due(400, Some(300)));
+        assert!(is_due(Sink::Objects.intervals(), Duration::ZERO, None));
+        assert!(!is_due(Sink::Nothing.intervals(), Duration::from_secs(3600), None));
+    }
+
+    #[test]
     fn a_plain_line_says_how_far() {
         let second = Duration::from_secs(1);
         assert_eq!(
@@ -233,6 +267,6 @@ mod tests {
             "a\\tb  25 %  1.00 MB of 4.00 MB  1.0 MB/s"
         );
         assert_eq!(plain_line("-", 1_000_000, None, second), "-  1.00 MB  1.0 MB/s");
-        assert_eq!(plain_line("-", 0, Some(0), second), "-  0 B  0.000 MB/s");
+        assert_eq!(plain_line("-", 0, Some(0), second), "-  0 B  <0.001 MB/s");
     }
 }

@@ -39,7 +39,8 @@ pub(crate) fn rate(bytes: u64, elapsed: Duration) -> String {
     // Units of 10^3 bytes per second: three decimals of MB/s.
     let kilo = u128::from(bytes) * 1_000_000 / nanos;
     match kilo {
-        0..1_000 => format!("0.{kilo:03} MB/s"),
+        0 => "<0.001 MB/s".to_owned(),
+        1..1_000 => format!("0.{kilo:03} MB/s"),
         _ => format!("{}.{} MB/s", kilo / 1000, kilo % 1000 / 100),
     }
 }
@@ -48,7 +49,8 @@ pub(crate) fn rate(bytes: u64, elapsed: Duration) -> String {
 pub(crate) fn duration(elapsed: Duration) -> String {
     let millis = elapsed.as_millis();
     match millis {
-        0..1_000 => format!("{millis} ms"),
+        0 => "<1 ms".to_owned(),
+        1..1_000 => format!("{millis} ms"),
         1_000..60_000 => format!("{}.{} s", millis / 1000, millis % 1000 / 100),
         60_000..3_600_000 => format!("{} min {} s", millis / 60_000, millis % 60_000 / 1000),
         _ => format!("{} h {} min", millis / 3_600_000, millis % 3_600_000 / 60_000),
@@ -142,7 +144,7 @@ mod tests {
         assert_eq!(rate(12_582_912, Duration::from_millis(1_200)), "10.4 MB/s");
         assert_eq!(rate(5, Duration::from_millis(1)), "0.005 MB/s");
         assert_eq!(rate(5, Duration::ZERO), "-");
-        assert_eq!(duration(Duration::from_micros(900)), "0 ms");
+        assert_eq!(duration(Duration::from_micros(900)), "<1 ms");
         assert_eq!(duration(Duration::from_millis(59_999)), "59.9 s");
         assert_eq!(duration(Duration::from_secs(125)), "2 min 5 s");
         assert_eq!(duration(Duration::from_secs(12_000)), "3 h 20 min");

@@ -37,6 +37,8 @@ struct Line<'a> {
     remote: String,
     #[serde(skip_serializing_if = "str::is_empty")]
     verb: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    step: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,6 +94,7 @@ impl<'a> Line<'a> {
             name: &record.client_name,
             remote: record.remote.to_string(),
             verb: record.verb,
+            step: record.step,
             path: record.path.as_deref(),
             target: record.target.as_deref(),
             bytes: record.bytes,
@@ -108,7 +111,7 @@ fn human(record: &AuditRecord) -> String {
     if record.kind == AuditKind::Command {
         line.push_str(&format!("  {}", record.verb));
         for path in [&record.path, &record.target].into_iter().flatten() {
-            line.push_str(&format!(" /{}", Escaped(path)));
+            line.push_str(&format!(" /{}", Escaped(path.trim_start_matches('/'))));
         }
         if record.bytes > 0 {
             line.push_str(&format!("  {}", units::size(record.bytes)));
@@ -138,6 +141,7 @@ mod tests {
             client: Fingerprint([0; 32]),
             client_name: "evil\u{1b}[2J".to_owned(),
             verb: "upload",
+            step: "put",
             path: Some("in/a.bin".to_owned()),
             target: None,
             bytes: 1_500,

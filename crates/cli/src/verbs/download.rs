@@ -32,14 +32,12 @@ pub(super) async fn download(context: &mut Context, args: &TransferArgs) -> Resu
         }
     }
     let session = context.session().await?;
+    if let (true, [file]) = (to_stdout, operands.files.as_slice()) {
+        return fetch_to_stdout(context, &session, file, args).await;
+    }
     let mut tally = Tally::default();
     for file in &operands.files {
-        let result = if to_stdout {
-            fetch_to_stdout(context, &session, file, args).await
-        } else {
-            fetch(context, &session, file, &operands, args).await
-        };
-        if let Err(failure) = result {
+        if let Err(failure) = fetch(context, &session, file, &operands, args).await {
             context.report("download", &failure);
             tally.failed(failure.code);
             if session.is_closed() {
@@ -64,7 +62,8 @@ async fn fetch(
     };
     let done = run(context, session, file, target, args).await?;
     context.printer.object(&TransferDone::new("download", &done));
-    context.printer.answer(transfer::done_line(remote_text(file)?, &done));
+    let destination = context.shown_local(&done.destination);
+    context.printer.answer(transfer::done_line(remote_text(file)?, destination, &done));
     context.printer.flush();
     Ok(())
 }
@@ -74,24 +73,24 @@ async fn fetch_to_stdout(
     session: &Session,
     file: &Path,
     args: &TransferArgs,
-) -> Result<(), Failure> {
+) -> Result<ExitCode, Failure> {
     let stdout = io::stdout().as_fd().try_clone_to_owned();
     let stdout = stdout.map_err(|error| Failure::local(Path::new(transfer::STDIO), &error))?;
     let gone = Arc::new(AtomicBool::new(false));
     let writer = Watched { output: File::from(stdout), gone: Arc::clone(&gone) };
     let result = run(context, session, file, DownloadTarget::Writer(Box::new(writer)), args).await;
     if gone.load(Ordering::Relaxed) {
-        let failure = Failure::new(ExitCode::Other, "broken-pipe", "standard output was closed");
-        return Err(failure.about(file.to_string_lossy()));
+        // Whoever read it has seen enough and needs no words; yet the file was not all there.
+        return Ok(ExitCode::Other);
     }
     let done = result?;
     // Standard output holds the file's bytes and nothing else.
     if context.printer.is_json() {
         context.printer.object_aside(&TransferDone::new("download", &done));
     } else {
-        context.printer.note(transfer::done_line(remote_text(file)?, &done));
+        context.printer.note(transfer::done_line(remote_text(file)?, &done.destination, &done));
     }
-    Ok(())
+    Ok(ExitCode::Done)
 }
 
 async fn run(

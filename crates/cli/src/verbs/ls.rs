@@ -1,6 +1,6 @@
 //! `ls`: what is in a remote directory.
 
-use std::cmp::Ordering;
+use std::{cell::Cell, cmp::Ordering};
 
 use fulmar_client::{Error, Session};
 use fulmar_proto::{
@@ -109,11 +109,14 @@ struct Output<'a> {
     collected: Vec<Entry>,
     streaming: bool,
     hidden: u64,
+    /// The table has its heading already.
+    headed: Cell<bool>,
 }
 
 impl<'a> Output<'a> {
     fn new(printer: &'a Printer, form: Form, all: bool, directory: DirPath) -> Self {
-        Self { printer, form, all, directory, collected: Vec::new(), streaming: false, hidden: 0 }
+        let (collected, streaming, hidden, headed) = (Vec::new(), false, 0, Cell::new(false));
+        Self { printer, form, all, directory, collected, streaming, hidden, headed }
     }
 
     fn take(&mut self, mut entries: Vec<Entry>) {
@@ -140,12 +143,13 @@ impl<'a> Output<'a> {
         }
         let mut entries = std::mem::take(&mut self.collected);
         if entries.is_empty() {
-            return match self.hidden {
+            match self.hidden {
                 0 => self.printer.data("(empty)"),
                 hidden => {
-                    self.printer.data(format_args!("(empty, but for {hidden} hidden: ls -a shows them)"))
+                    self.printer.data(format_args!("(empty, but for {hidden} hidden: ls -a shows them)"));
                 }
-            };
+            }
+            return;
         }
         entries.sort_by(by_name);
         self.print(&entries);
@@ -158,7 +162,7 @@ impl<'a> Output<'a> {
                     self.printer.object(&objects::Entry::new(entry, self.path_of(entry)));
                 }
             }
-            Form::Table => print_table(self.printer, entries),
+            Form::Table => print_table(self.printer, entries, !self.headed.replace(true)),
             Form::Columns(width) if !self.streaming => {
                 let names: Vec<String> = entries.iter().map(shown_name).collect();
                 table::columns(&names, width).iter().for_each(|line| self.printer.data(line));
@@ -175,13 +179,16 @@ impl<'a> Output<'a> {
     }
 }
 
-fn print_table(printer: &Printer, entries: &[Entry]) {
-    let rows: Vec<_> = entries.iter().map(row).collect();
+fn print_table(printer: &Printer, entries: &[Entry], with_heading: bool) {
+    let heading = with_heading.then(|| HEADING.map(str::to_owned));
+    let rows: Vec<_> = heading.into_iter().chain(entries.iter().map(row)).collect();
     let align = [Align::Left, Align::Left, Align::Right, Align::Left, Align::Left];
     table::rows(align, &rows).iter().for_each(|line| printer.data(line));
 }
 
-/// Id, type, size, modified, name.
+/// The columns of the table.
+const HEADING: [&str; 5] = ["id", "type", "size", "modified", "name"];
+
 fn row(entry: &Entry) -> [String; 5] {
     let catalog = entry.catalog.as_ref();
     let id = catalog.map_or_else(|| "-".to_owned(), |info| info.id.to_string());

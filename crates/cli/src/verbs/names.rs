@@ -1,6 +1,7 @@
 //! `mkdir`, `mv`, `cd` and `pwd`: names and directories.
 
-use fulmar_proto::{listing::EntryKind, path::DirPath, text::Escaped, upload::Destination};
+use fulmar_client::Error;
+use fulmar_proto::{error::ErrorCode, listing::EntryKind, path::DirPath, text::Escaped, upload::Destination};
 
 use crate::{
     exit_code::ExitCode,
@@ -14,12 +15,24 @@ pub(super) async fn mkdir(context: &mut Context, parents: bool, typed: &str) -> 
     let path = resolve_below_root(&context.remote_dir, typed)?;
     let session = context.session().await?;
     let result = session.make_directory(&path, parents).await;
-    let made = result.map_err(|error| context.failure(&error, typed))?;
+    let made = result.map_err(|error| mkdir_failure(context, &error, typed))?;
     let outcome = if made { "made" } else { "already-there" };
     context.printer.object(&Done { path: Some(path.as_str()), outcome: Some(outcome), ..Done::new("mkdir") });
     let line = if made { "made" } else { "already there:" };
     context.printer.answer(format_args!("{line} {}", Escaped(typed)));
     Ok(ExitCode::Done)
+}
+
+fn mkdir_failure(context: &Context, error: &Error, typed: &str) -> Failure {
+    let failure = context.failure(error, typed);
+    match error {
+        // There is no content to differ: a directory is not compared with what is there.
+        Error::Server(refusal) if refusal.code == ErrorCode::EXISTS => {
+            Failure { message: "exists already".to_owned(), ..failure }
+                .hint("mkdir -p accepts a directory that exists")
+        }
+        _ => failure,
+    }
 }
 
 pub(super) async fn mv(context: &mut Context, args: &MvArgs) -> Result<ExitCode, Failure> {
@@ -28,10 +41,8 @@ pub(super) async fn mv(context: &mut Context, args: &MvArgs) -> Result<ExitCode,
     let session = context.session().await?;
     let result = session.rename(&from, &to, args.existing.on_exists()).await;
     let renamed = result.map_err(|error| {
-        use fulmar_proto::error::ErrorCode;
         // What is missing is the source; all else is about the target.
-        let about_source =
-            matches!(&error, fulmar_client::Error::Server(f) if f.code == ErrorCode::NOT_FOUND);
+        let about_source = matches!(&error, Error::Server(f) if f.code == ErrorCode::NOT_FOUND);
         context.failure(&error, if about_source { &args.from } else { &args.to })
     })?;
     let outcome = if renamed.skipped { "skipped" } else { "renamed" };

@@ -66,12 +66,12 @@ pub(super) fn is_stdio(path: &Path) -> bool {
     path.as_os_str() == OsStr::new(STDIO)
 }
 
-/// Standard input and output belong to whoever types or pipes commands, unless there is one command alone.
+/// Standard input and output belong to the commands and their answers, unless there is one command alone.
 pub(super) fn check_stdio(mode: Mode, what: &str) -> Result<(), Failure> {
     if mode == Mode::OneShot {
         return Ok(());
     }
-    let failure = Failure::usage(format!("{what} carries the commands here")).about(STDIO);
+    let failure = Failure::usage(format!("{what} belongs to the commands here")).about(STDIO);
     Err(failure.hint("run this command on its own: fulmar -s ENDPOINT ..."))
 }
 
@@ -83,9 +83,9 @@ pub(super) fn options(args: &TransferArgs) -> TransferOptions {
     }
 }
 
-/// The one line that a transfer ends in when it succeeds. The last word says how.
-pub(super) fn done_line(name: &str, done: &Transferred) -> String {
-    let head = format!("{} -> {}", Escaped(name), Escaped(&done.destination));
+/// The one line that a transfer ends in when it succeeds, `name` having gone to `destination`. The last word says how.
+pub(super) fn done_line(name: &str, destination: &str, done: &Transferred) -> String {
+    let head = format!("{} -> {}", Escaped(name), Escaped(destination));
     let size = units::size(done.bytes);
     let root = done.root.to_string();
     let root = &root[..16];
@@ -172,12 +172,12 @@ mod tests {
             outcome: Outcome::Stored,
         };
         assert_eq!(
-            done_line("a.bin", &done),
+            done_line("a.bin", &done.destination, &done),
             "a.bin -> in/a.bin  12.58 MB in 1.2 s (10.4 MB/s)  blake3 af1349b9f5f9a1a6  verified"
         );
         done.outcome = Outcome::AlreadyThere;
-        assert!(done_line("a.bin", &done).ends_with("  already there"));
+        assert!(done_line("a.bin", &done.destination, &done).ends_with("  already there"));
         done.outcome = Outcome::Skipped;
-        assert_eq!(done_line("a\n", &done), "a\\n -> in/a.bin  skipped: it exists");
+        assert_eq!(done_line("a\n", &done.destination, &done), "a\\n -> in/a.bin  skipped: it exists");
     }
 }

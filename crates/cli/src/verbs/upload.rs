@@ -37,7 +37,10 @@ pub(super) async fn upload(context: &mut Context, args: &TransferArgs) -> Result
         if let Err(failure) = send(context, &session, file, (typed_target, &target), args).await {
             context.report("upload", &failure);
             tally.failed(failure.code);
-            if session.is_closed() {
+            // What is wrong with the directory is wrong for every file.
+            if session.is_closed()
+                || (target.must_be_directory && failure.object.as_deref() == Some(typed_target))
+            {
                 break;
             }
         }
@@ -91,7 +94,7 @@ async fn send(
     drop(progress);
     let done = result.map_err(|error| failure(context, &error, &name, typed_target, target))?;
     context.printer.object(&TransferDone::new("upload", &done));
-    context.printer.answer(transfer::done_line(&name, &done));
+    context.printer.answer(transfer::done_line(&name, &done.destination, &done));
     context.printer.flush();
     Ok(())
 }
