@@ -32,8 +32,14 @@ pub(crate) struct Cli {
 /// Options that every command takes.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Global {
-    /// The server: HOST[:PORT], [V6][:PORT], or an invite fulmar://FINGERPRINT.TOKEN@HOST:PORT [env: FULMAR_SERVER].
-    #[arg(short = 's', long = "server", value_name = "ENDPOINT", global = true)]
+    /// The server: an address or an invite.
+    #[arg(
+        short = 's',
+        long = "server",
+        value_name = "ENDPOINT",
+        global = true,
+        help = "The server: HOST[:PORT], [V6][:PORT], or an invite fulmar://FINGERPRINT.TOKEN@HOST:PORT [env: FULMAR_SERVER]"
+    )]
     pub(crate) server: Option<Endpoint>,
 
     /// Where keys and known servers are kept [env: FULMAR_STATE] [default: the user's state directory].
@@ -148,8 +154,12 @@ pub(crate) struct ServeArgs {
     #[arg(value_name = "DIR")]
     pub(crate) dir: PathBuf,
 
-    /// Where to listen; port 0 takes any [default: [::]:4433, IPv4 alone when IPv6 is off].
-    #[arg(long, value_name = "ADDR:PORT")]
+    /// Where to listen.
+    #[arg(
+        long,
+        value_name = "ADDR:PORT",
+        help = "Where to listen; port 0 takes any [default: [::]:4433, IPv4 alone when IPv6 is off]"
+    )]
     pub(crate) listen: Option<SocketAddr>,
 
     /// The address that invites carry, where it is not the one listened on.

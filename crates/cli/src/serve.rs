@@ -15,6 +15,7 @@ use fulmar_store::{
     Environment,
     local::{LocalOptions, LocalStore, OpenError},
 };
+use rustix::process::Resource;
 use tokio::sync::oneshot;
 
 use self::log::Log;
@@ -35,6 +36,7 @@ pub(crate) async fn run(
     printer: &Arc<Printer>,
 ) -> Result<ExitCode, Failure> {
     let signals = Signals::catch()?;
+    raise_open_files();
     let state = state_dir::locate(global.state.as_deref())?;
     check_state_outside(&state, &args.dir)?;
     let environment = Environment::system(runtime::disk_threads())
@@ -42,8 +44,11 @@ pub(crate) async fn run(
     let options = LocalOptions { read_only: args.read_only, ..LocalOptions::default() };
     let store = LocalStore::open(&args.dir, options, environment.clone())
         .map_err(|error| open_failure(&error, &args.dir))?;
+    if store.is_read_only() && !args.read_only {
+        printer.note("warning: the directory cannot be written to; it is served read-only");
+    }
     let log = Arc::new(Log::open(args.log_file.as_deref(), printer)?);
-    let config = config(args, state.clone());
+    let config = config(args, state.clone(), store.is_read_only());
     let server = Server::bind(config, store.clone(), store, environment, log)
         .map_err(|error| serve_failure(&error))?;
     announce(&server, args, &state, printer)?;
@@ -52,10 +57,18 @@ pub(crate) async fn run(
     Ok(ExitCode::Done)
 }
 
-fn config(args: &ServeArgs, state_dir: PathBuf) -> ServerConfig {
+/// Takes as many open files as the system allows without asking: every upload under way holds one or two.
+fn raise_open_files() {
+    let mut limit = rustix::process::getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // With fewer open files fewer uploads can be under way; nothing else depends on it.
+    let _ = rustix::process::setrlimit(Resource::Nofile, limit);
+}
+
+fn config(args: &ServeArgs, state_dir: PathBuf, read_only: bool) -> ServerConfig {
     let wildcard = SocketAddr::from((Ipv6Addr::UNSPECIFIED, DEFAULT_PORT));
     let policies = [
-        (args.read_only, Policies::READ_ONLY),
+        (read_only, Policies::READ_ONLY),
         (args.keep_extension, Policies::KEEP_EXTENSION),
         (args.no_overwrite, Policies::NO_OVERWRITE),
     ];

@@ -37,14 +37,15 @@ pub(crate) struct Context {
     pub(crate) limits: Limits,
     pub(crate) pool: BytePool,
     pub(crate) client: Fingerprint,
-    pub(crate) upload_names: UploadNames,
+    pub(crate) under_way: UploadsUnderWay,
 }
 
-/// The names of the uploads that one connection has begun, so that the log can say what their ranges belong to.
+/// The uploads that one connection has under way: for the log, which says what their ranges belong to, and for draining,
+/// which waits for them also while no range is on its way.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct UploadNames(Arc<Mutex<BTreeMap<UploadId, RelPath>>>);
+pub(crate) struct UploadsUnderWay(Arc<Mutex<BTreeMap<UploadId, RelPath>>>);
 
-impl UploadNames {
+impl UploadsUnderWay {
     /// More uploads than this are not remembered; the log then shows their identifiers.
     const MAX: usize = 1024;
 
@@ -57,6 +58,11 @@ impl UploadNames {
 
     pub(crate) fn forget(&self, upload_id: UploadId) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&upload_id);
+    }
+
+    /// Whether none is under way.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     /// The name, or the identifier of an upload that was begun on another connection.
@@ -105,7 +111,7 @@ pub(crate) async fn serve(
                     handlers::run(&context, grants, &mut exchange, request).await
                 }
                 Err(failure) => {
-                    exchange.account = handlers::account(&request, &context.upload_names);
+                    exchange.account = handlers::account(&request, &context.under_way);
                     Err(failure.into())
                 }
             }

@@ -23,7 +23,7 @@ use tokio::{
 use crate::{
     admission,
     audit::{AuditKind, AuditRecord},
-    command::{self, Context, Ended, UploadNames},
+    command::{self, Context, Ended, UploadsUnderWay},
     server::{Phase, Shared},
     trust::Redeemed,
 };
@@ -38,7 +38,7 @@ pub(crate) struct ClientConnection {
     name: Text,
     /// What the client may do although its key is not enrolled: the anonymous grants, when it came in by them.
     anonymous: Grants,
-    upload_names: UploadNames,
+    under_way: UploadsUnderWay,
 }
 
 /// Serves one connection until it ends, and keeps the log's records of it.
@@ -51,7 +51,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, connection: Connection, number: u
         remote,
         name: Text::default(),
         anonymous: Grants::NONE,
-        upload_names: UploadNames::default(),
+        under_way: UploadsUnderWay::default(),
     };
     let started = Instant::now();
     let hello_timeout = client.shared.limits.hello_timeout;
@@ -185,7 +185,7 @@ impl ClientConnection {
             limits: self.shared.limits,
             pool: self.shared.pool.clone(),
             client: self.client(),
-            upload_names: self.upload_names.clone(),
+            under_way: self.under_way.clone(),
         }
     }
 
@@ -217,7 +217,7 @@ impl ClientConnection {
                     let notice = Notice::GoingAway { grace_ms: grace_ms.unwrap_or(u32::MAX) };
                     let _ = notices.send(&notice).await;
                 }
-                () = sleep(self.shared.limits.drain_linger), if draining && commands.is_empty() => {
+                () = sleep(self.shared.limits.drain_linger), if draining && self.is_idle(&commands) => {
                     self.connection.close(CloseCode::SHUTTING_DOWN, "");
                     break;
                 }
@@ -231,6 +231,11 @@ impl ClientConnection {
         while let Some(ended) = commands.join_next().await {
             self.record_command(ended);
         }
+    }
+
+    /// Whether nothing runs and nothing is about to go on.
+    fn is_idle(&self, commands: &JoinSet<Ended>) -> bool {
+        commands.is_empty() && self.under_way.is_empty()
     }
 
     fn record_command(&self, ended: Result<Ended, tokio::task::JoinError>) {

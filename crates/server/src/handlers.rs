@@ -19,7 +19,7 @@ mod write;
 use fulmar_proto::{grants::Grants, path::DirPath, request::Request};
 
 use crate::{
-    command::{Context, UploadNames},
+    command::{Context, UploadsUnderWay},
     exchange::{Account, CommandError, Exchange},
 };
 
@@ -33,7 +33,7 @@ pub(crate) async fn run(
     exchange: &mut Exchange,
     request: Request,
 ) -> Outcome {
-    exchange.account = account(&request, &context.upload_names);
+    exchange.account = account(&request, &context.under_way);
     match request {
         Request::List { directory, cursor, details } => {
             list::run(context, exchange, &directory, cursor, details).await
@@ -84,7 +84,7 @@ pub(crate) fn verb(request: &Request) -> &'static str {
 }
 
 /// What the log will say a request is about.
-pub(crate) fn account(request: &Request, names: &UploadNames) -> Account {
+pub(crate) fn account(request: &Request, names: &UploadsUnderWay) -> Account {
     let root_or = |path: &DirPath| if path.is_root() { "/".to_owned() } else { path.as_str().to_owned() };
     let (path, target) = match request {
         Request::List { directory: path, .. } | Request::Stat { path } | Request::Measure { path } => {

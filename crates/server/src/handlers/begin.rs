@@ -33,7 +33,7 @@ pub(super) async fn run(
     exchange.account.target = Some(path.as_str().to_owned());
     let open = context.uploads.begin(new_upload(context, upload, path.clone(), true)).await?;
     let (upload_id, generation) = (open.upload_id, open.generation);
-    context.upload_names.remember(upload_id, &path);
+    context.under_way.remember(upload_id, &path);
     let begun =
         |have| Begun { upload_id, generation, final_path: path.clone(), unit_bytes: open.unit_bytes, have };
     let mut pages = pages(&open)?.into_iter();

@@ -21,8 +21,9 @@ pub(super) async fn run(
         may_compare: grants.allow(Grants::READ),
     };
     // Syncing a large file can take a while; the client is kept informed that it is not forgotten.
-    let stored = exchange.working(&Work::default(), context.uploads.commit(commit)).await?;
-    context.upload_names.forget(upload_id);
+    let committed = exchange.working(&Work::default(), context.uploads.commit(commit)).await;
+    context.under_way.forget(upload_id);
+    let stored = committed?;
     exchange.account.target = Some(stored.path.as_str().to_owned());
     exchange.account.bytes = stored.size;
     exchange.reply(&Reply::Stored(stored)).await

@@ -4,7 +4,11 @@ use fulmar_proto::{range::Range, reply::Reply, version::UploadId};
 use fulmar_store::UploadKey;
 
 use super::Outcome;
-use crate::{body::receive_range, command::Context, exchange::Exchange};
+use crate::{
+    body::receive_range,
+    command::Context,
+    exchange::{CommandError, Exchange},
+};
 
 pub(super) async fn run(
     context: &Context,
@@ -15,6 +19,11 @@ pub(super) async fn run(
 ) -> Outcome {
     let key = UploadKey { client: context.client, upload_id, generation };
     let writer = context.uploads.open_range(&key, range).await?;
-    receive_range(exchange, &context.pool, writer, range).await?;
+    let received = receive_range(exchange, &context.pool, writer, range).await;
+    if let Err(CommandError::Stream(_)) = &received {
+        // The client has given the transfer up, so nothing has to be waited for.
+        context.under_way.forget(upload_id);
+    }
+    received?;
     exchange.reply(&Reply::Written).await
 }
