@@ -303,6 +303,7 @@ fn failure_text(failure: &Failure) -> String {
         ErrorCode::REVOKED => "this client's access was revoked",
         ErrorCode::VERSION => "the server speaks no common version",
         ErrorCode::PERMISSION => "the server's file system denies access",
+        ErrorCode::INTO_ITSELF => "a directory cannot be moved into itself",
         _ => "the server reports an error that this version does not know",
     };
     if failure.detail.is_empty() { text.to_owned() } else { format!("{text}: {}", failure.detail.escaped()) }

@@ -93,6 +93,8 @@ error_codes! {
     VERSION = 31, "version";
     /// The file system refuses the server this access.
     PERMISSION = 32, "permission";
+    /// A directory cannot be moved into itself.
+    INTO_ITSELF = 33, "into-itself";
 }
 
 /// A failure: what the final frame of a failed command, or a failed body's trailer, carries.

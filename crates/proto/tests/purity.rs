@@ -137,8 +137,7 @@ fn offences(source: &str) -> Vec<String> {
     let is_forbidden = |path: &String| {
         let path = path.strip_prefix("core::").map_or_else(|| path.clone(), |rest| format!("std::{rest}"));
         let below = |forbidden: &&str| path == **forbidden || path.starts_with(&format!("{forbidden}::"));
-        FORBIDDEN_PATHS.iter().any(|forbidden| below(forbidden))
-            || path.split("::").any(|name| FORBIDDEN_NAMES.contains(&name))
+        FORBIDDEN_PATHS.iter().any(below) || path.split("::").any(|name| FORBIDDEN_NAMES.contains(&name))
     };
     paths(source).into_iter().filter(is_forbidden).collect()
 }

@@ -2,17 +2,19 @@
 
 use bytes::Bytes;
 use fulmar_proto::{
+    code::ResetCode,
     digest::{RangeDigest, RangeHasher},
     error::{ErrorCode, Failure},
-    range::Range,
+    range::{MAX_RANGE_BYTES, Range},
     trailer::Trailer,
 };
 use fulmar_store::{Object, RangeWriter, StoreError};
+use fulmar_transport::StreamError;
 use tokio::time::timeout;
 
 use crate::{
     exchange::{CommandError, Exchange},
-    pool::BytePool,
+    pool::{BytePool, Lease},
 };
 
 /// The lengths of the pieces in which `len` bytes are moved.
@@ -28,11 +30,13 @@ pub(crate) async fn receive_range(
     mut writer: Box<dyn RangeWriter>,
     range: Range,
 ) -> Result<RangeDigest, CommandError> {
-    for len in pieces(range.len(), exchange.limits().piece_bytes) {
-        let _lease = pool.lease(len).await;
-        let piece = receive_piece(exchange, len).await?;
+    let mut missing = range.len();
+    while missing > 0 {
+        let piece = receive_piece(exchange, pool, missing.min(exchange.limits().piece_bytes)).await?;
+        let len = u32::try_from(piece.bytes.len()).map_err(|_| CommandError::code(ErrorCode::INTERNAL))?;
+        missing -= len;
         exchange.account.bytes += u64::from(len);
-        writer.write(piece).await?;
+        writer.write(piece.bytes).await?;
     }
     match receive_trailer(exchange).await? {
         Trailer::Range(digest) => {
@@ -58,22 +62,37 @@ fn given_up(failure: &Failure) -> CommandError {
     CommandError::Failed(Failure::new(ErrorCode::CANCELLED).saying(failure.code.word()))
 }
 
-/// Reads `len` bytes. A peer that sends nothing for too long is given up.
-async fn receive_piece(exchange: &mut Exchange, len: u32) -> Result<Bytes, CommandError> {
-    let stall_timeout = exchange.limits().stall_timeout;
-    let mut piece = vec![0; len as usize];
-    let mut filled = 0;
-    while filled < piece.len() {
-        // Progress is judged by small steps, so that a slow link is not taken for a silent peer.
-        let step = (piece.len() - filled).min(16 * 1024);
-        let read = exchange.receiver.read_body(&mut piece[filled..filled + step]);
-        match timeout(stall_timeout, read).await {
-            Ok(result) => result?,
-            Err(_) => return Err(CommandError::code(ErrorCode::STALLED)),
+/// A part of a body, and the memory that it is on loan in.
+struct Piece {
+    bytes: Bytes,
+    _lease: Lease,
+}
+
+/// Receives 1 to `len` bytes: as many as arrive while the lease may be held. Memory is borrowed once the first bytes
+/// are there and not while a peer is only expected to send, so that silent peers hold none of it.
+async fn receive_piece(exchange: &mut Exchange, pool: &BytePool, len: u32) -> Result<Piece, CommandError> {
+    let (stall_timeout, hold_time) = (exchange.limits().stall_timeout, exchange.limits().hold_time);
+    let len = len as usize;
+    let first = match timeout(stall_timeout, exchange.receiver.read_body_chunk(len)).await {
+        Ok(first) => first?,
+        Err(_) => return Err(CommandError::code(ErrorCode::STALLED)),
+    };
+    let lease = pool.lease(u32::try_from(len).unwrap_or(u32::MAX)).await;
+    let mut bytes = Vec::with_capacity(len);
+    bytes.extend_from_slice(&first);
+    let fill = async {
+        while bytes.len() < len {
+            let chunk = exchange.receiver.read_body_chunk(len - bytes.len()).await?;
+            bytes.extend_from_slice(&chunk);
         }
-        filled += step;
+        Ok::<_, StreamError>(())
+    };
+    match timeout(hold_time, fill).await {
+        Ok(filled) => filled?,
+        // What has arrived so far is written, and the memory goes to somebody else meanwhile.
+        Err(_) => bytes.shrink_to_fit(),
     }
-    Ok(Bytes::from(piece))
+    Ok(Piece { bytes: Bytes::from(bytes), _lease: lease })
 }
 
 async fn receive_trailer(exchange: &mut Exchange) -> Result<Trailer, CommandError> {
@@ -95,11 +114,11 @@ pub(crate) async fn send_range(
     let mut hasher = RangeHasher::new(range);
     let mut offset = range.offset();
     for len in pieces(range.len(), exchange.limits().piece_bytes) {
-        let _lease = pool.lease(len).await;
+        let lease = pool.lease(len).await;
         match object.read(offset, len, hasher).await {
-            Ok((piece, next)) => {
+            Ok((bytes, next)) => {
                 hasher = next;
-                exchange.sender.send_bytes(piece).await?;
+                send_piece(exchange, pool, object, offset, Piece { bytes, _lease: lease }).await?;
             }
             Err(error) => return send_failure(exchange, range.end() - offset, error).await,
         }
@@ -110,6 +129,58 @@ pub(crate) async fn send_range(
     match object.check().await {
         Ok(()) => Ok(exchange.sender.send(&Trailer::Range(digest)).await?),
         Err(error) => send_failure(exchange, 0, error).await,
+    }
+}
+
+/// How much of a piece is kept while a peer takes nothing of it.
+const KEPT_BYTES: usize = 1024;
+
+/// Sends one piece of a file that begins at `offset`. When the peer takes nothing for a while, the piece is let go of,
+/// all but a few bytes to wait with, and read again when it is wanted: peers that do not listen hold no memory.
+async fn send_piece(
+    exchange: &mut Exchange,
+    pool: &BytePool,
+    object: &dyn Object,
+    offset: u64,
+    piece: Piece,
+) -> Result<(), CommandError> {
+    let end = offset + piece.bytes.len() as u64;
+    let mut piece = piece;
+    while !piece.bytes.is_empty() {
+        let hold_time = exchange.limits().hold_time;
+        if let Ok(sent) = timeout(hold_time, exchange.sender.send_some(&mut piece.bytes)).await {
+            sent?;
+            continue;
+        }
+        let mut kept = Bytes::copy_from_slice(&piece.bytes[..piece.bytes.len().min(KEPT_BYTES)]);
+        let next = end - (piece.bytes.len() - kept.len()) as u64;
+        drop(piece);
+        while !kept.is_empty() {
+            let stall_timeout = exchange.limits().stall_timeout;
+            match timeout(stall_timeout, exchange.sender.send_some(&mut kept)).await {
+                Ok(sent) => sent?,
+                // A frame in the middle of a body would be taken for bytes of it.
+                Err(_) => return Err(CommandError::Abandoned(ResetCode::STALLED)),
+            }
+        }
+        piece = read_again(pool, object, next, end).await?;
+    }
+    Ok(())
+}
+
+/// Reads bytes that have been hashed before. Should they have changed meanwhile, the digest in the trailer tells.
+async fn read_again(
+    pool: &BytePool,
+    object: &dyn Object,
+    offset: u64,
+    end: u64,
+) -> Result<Piece, CommandError> {
+    let len = u32::try_from(end - offset).map_err(|_| CommandError::code(ErrorCode::INTERNAL))?;
+    let lease = pool.lease(len).await;
+    let unused = Range::new(0, MAX_RANGE_BYTES).map_err(|_| CommandError::code(ErrorCode::INTERNAL))?;
+    match object.read(offset, len, RangeHasher::new(unused)).await {
+        Ok((bytes, _)) => Ok(Piece { bytes, _lease: lease }),
+        Err(_) => Err(CommandError::Abandoned(ResetCode::INTERNAL)),
     }
 }
 

@@ -7,6 +7,7 @@ use std::{
 };
 
 use fulmar_proto::{
+    code::ResetCode,
     codec::{self, DecodeError},
     error::{ErrorCode, Failure},
     fingerprint::Fingerprint,
@@ -17,7 +18,7 @@ use fulmar_proto::{
     version::UploadId,
 };
 use fulmar_store::{Store, Uploads};
-use fulmar_transport::{FrameReceiver, FrameSender};
+use fulmar_transport::{FrameReceiver, FrameSender, StreamError};
 use tokio::time::{Instant, timeout};
 
 use crate::{
@@ -124,6 +125,10 @@ pub(crate) async fn serve(
             let word = error.word();
             let account = match error {
                 CommandError::Failed(failure) => exchange.fail(failure).await,
+                CommandError::Abandoned(code) => exchange.abandon(code),
+                CommandError::Stream(StreamError::Malformed(_) | StreamError::Truncated) => {
+                    exchange.abandon(ResetCode::MALFORMED)
+                }
                 // Dropping both halves resets them.
                 CommandError::Stream(_) => std::mem::take(&mut exchange.account),
             };

@@ -41,6 +41,9 @@ pub struct Limits {
     /// How much of a body is held in memory at once. Large enough that a job's overhead vanishes in its copying and
     /// hashing, small enough that hundreds fit the pool.
     pub piece_bytes: u32,
+    /// How long a piece of a body may hold memory while its peer neither sends nor takes anything. Much longer than a
+    /// round trip, and short enough that silent peers cannot keep memory from others.
+    pub hold_time: Duration,
     /// Between two `Working` frames. Rare enough to cost nothing, often enough to keep a person informed.
     pub working_interval: Duration,
     /// Handshakes under way at once; each costs a signature and keys before its peer has proven anything.
@@ -67,6 +70,7 @@ impl Default for Limits {
             max_body_bytes: MAX_RANGE_BYTES,
             max_commands: STREAMS_AFTER_ADMISSION,
             piece_bytes: 256 * 1024,
+            hold_time: Duration::from_secs(1),
             working_interval: Duration::from_secs(1),
             max_handshakes: 64,
             drain_timeout: Duration::from_secs(30),

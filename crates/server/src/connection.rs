@@ -1,6 +1,6 @@
 //! One client, from its Hello to its end.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use fulmar_proto::{
     MINOR,
@@ -15,7 +15,6 @@ use fulmar_proto::{
 };
 use fulmar_transport::{Connection, ConnectionLost, FrameReceiver, FrameSender, StreamError};
 use tokio::{
-    sync::watch,
     task::JoinSet,
     time::{Instant, sleep, timeout},
 };
@@ -191,13 +190,23 @@ impl ClientConnection {
 
     /// The command loop. Ends when the connection has ended, or has been closed here.
     async fn serve_commands(&self, notices: FrameSender) {
-        let mut notices = notices;
+        let mut notices = Notices(Some(notices));
         let mut commands = JoinSet::new();
         let mut phase = self.shared.phase.subscribe();
-        let mut end = self.shared.phase.subscribe();
         let mut trust_changed = self.shared.trust_changed.subscribe();
+        let mut told = false;
         loop {
-            let draining = *phase.borrow_and_update() != Phase::Serving;
+            let now = *phase.borrow_and_update();
+            if now == Phase::Stopped {
+                self.connection.close(CloseCode::SHUTTING_DOWN, "");
+                break;
+            }
+            let draining = now == Phase::Draining;
+            if draining && !told {
+                told = true;
+                let grace_ms = u32::try_from(self.shared.limits.drain_timeout.as_millis());
+                notices.send(&Notice::GoingAway { grace_ms: grace_ms.unwrap_or(u32::MAX) }).await;
+            }
             tokio::select! {
                 stream = self.connection.accept_stream() => match stream {
                     Ok((sender, receiver)) => {
@@ -208,20 +217,13 @@ impl ClientConnection {
                 },
                 Some(ended) = commands.join_next() => self.record_command(ended),
                 Ok(()) = trust_changed.changed() => if (self.grants())().is_none() {
-                    let _ = notices.send(&Notice::Revoked).await;
+                    notices.send_last(&Notice::Revoked).await;
                     self.connection.close(CloseCode::REVOKED, "");
                     break;
                 },
-                Ok(()) = phase.changed(), if !draining => {
-                    let grace_ms = u32::try_from(self.shared.limits.drain_timeout.as_millis());
-                    let notice = Notice::GoingAway { grace_ms: grace_ms.unwrap_or(u32::MAX) };
-                    let _ = notices.send(&notice).await;
-                }
+                Ok(()) = phase.changed() => {}
                 () = sleep(self.shared.limits.drain_linger), if draining && self.is_idle(&commands) => {
-                    self.connection.close(CloseCode::SHUTTING_DOWN, "");
-                    break;
-                }
-                () = stopped(&mut end) => {
+                    notices.end().await;
                     self.connection.close(CloseCode::SHUTTING_DOWN, "");
                     break;
                 }
@@ -275,10 +277,35 @@ impl Ended {
     }
 }
 
-/// Waits until the server stops at once.
-async fn stopped(phase: &mut watch::Receiver<Phase>) {
-    // The sender lives as long as the server; were it gone, that would be the end as well.
-    let _ = phase.wait_for(|phase| *phase == Phase::Stopped).await;
+/// How long a notice is given to arrive before the connection is closed, which would overtake it.
+const NOTICE_TIME: Duration = Duration::from_secs(1);
+
+/// The stream of Hello, once it carries notices.
+struct Notices(Option<FrameSender>);
+
+impl Notices {
+    /// Sends a notice. A client that takes none must not hold up its commands, so it gets no second try.
+    async fn send(&mut self, notice: &Notice) {
+        let Some(mut sender) = self.0.take() else { return };
+        if let Ok(Ok(())) = timeout(NOTICE_TIME, sender.send(notice)).await {
+            self.0 = Some(sender);
+        }
+    }
+
+    /// Sends a notice and waits until it has arrived, or could have.
+    async fn send_last(mut self, notice: &Notice) {
+        self.send(notice).await;
+        self.end().await;
+    }
+
+    /// Ends the stream and waits until everything on it has arrived, or could have.
+    async fn end(self) {
+        let Some(sender) = self.0 else { return };
+        let arrived = sender.stopped();
+        if sender.finish().is_ok() {
+            let _ = timeout(NOTICE_TIME, arrived).await;
+        }
+    }
 }
 
 /// How a connection ended, for the log.

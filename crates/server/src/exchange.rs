@@ -17,6 +17,9 @@ pub(crate) enum CommandError {
     /// It failed, and the client is to be told so.
     #[error("{}", .0.code.word())]
     Failed(Failure),
+    /// It cannot be told as a frame, because the stream is in the middle of a body: the stream is reset with this code.
+    #[error("{}", .0.name())]
+    Abandoned(ResetCode),
     /// The stream failed: there is nobody to tell.
     #[error(transparent)]
     Stream(#[from] StreamError),
@@ -32,6 +35,7 @@ impl CommandError {
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Failed(failure) => failure.code.word(),
+            Self::Abandoned(code) => code.name(),
             Self::Stream(StreamError::Reset(_) | StreamError::Stopped(_)) => "cancelled",
             Self::Stream(StreamError::Lost(_)) => "connection-lost",
             Self::Stream(_) => "malformed",
@@ -131,6 +135,13 @@ impl Exchange {
             let _ = self.sender.finish();
         }
         self.receiver.stop(ResetCode::NOT_NEEDED);
+        self.account
+    }
+
+    /// Gives the stream up, and tells the client why.
+    pub(crate) fn abandon(self, code: ResetCode) -> Account {
+        self.sender.reset(code);
+        self.receiver.stop(code);
         self.account
     }
 

@@ -74,6 +74,20 @@ pub struct CommitUpload {
     pub root: Digest,
     /// Whether the client may learn that an existing target holds the same bytes. If not, it exists, and that is all.
     pub may_compare: bool,
+    /// Whether the client may still replace what is there. If not, an upload that began as one that replaces is
+    /// treated as one that must not.
+    pub may_replace: bool,
+}
+
+impl CommitUpload {
+    /// What is to be published, as far as the client may have it now.
+    pub(crate) fn permitted(&self, upload: &NewUpload) -> NewUpload {
+        let on_exists = match upload.on_exists {
+            OnExists::Overwrite if !self.may_replace => OnExists::Fail,
+            on_exists => on_exists,
+        };
+        NewUpload { on_exists, ..upload.clone() }
+    }
 }
 
 /// One range that is being written. Dropping it forgets the range; bytes of it that are on their way to the disk are

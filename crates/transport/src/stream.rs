@@ -112,6 +112,23 @@ impl FrameSender {
         Ok(())
     }
 
+    /// Sends some of the raw bytes of a body without copying them: as many as the peer's credit and the connection's
+    /// send window take, at least one unless there are none. They are taken off the front of `bytes`.
+    ///
+    /// Cancel-safe: what was sent is gone from `bytes`, and nothing else happened.
+    ///
+    /// # Errors
+    /// As [`FrameSender::send_bytes`].
+    pub async fn send_some(&mut self, bytes: &mut Bytes) -> Result<(), StreamError> {
+        if self.state != SenderState::Ready {
+            return Err(StreamError::Ended);
+        }
+        if !bytes.is_empty() {
+            self.stream.write_chunks(std::slice::from_mut(bytes)).await?;
+        }
+        Ok(())
+    }
+
     /// Sets the stream's priority; of several streams with data to send, the highest goes first. New streams have 0.
     pub fn set_priority(&self, priority: i32) {
         // The only failure is a stream that has ended, whose priority no longer matters.

@@ -194,7 +194,7 @@ async fn a_stranger_has_few_streams_until_admitted() {
     }
     assert!(poll_once(pair.client.open_stream()).is_pending());
     pair.server.admit();
-    while held.len() < fulmar_transport::tuning::STREAMS_AFTER_ADMISSION as usize {
+    while held.len() <= fulmar_transport::tuning::STREAMS_AFTER_ADMISSION as usize {
         held.push(pair.client.open_stream().await.unwrap());
     }
     assert!(poll_once(pair.client.open_stream()).is_pending());

@@ -58,10 +58,15 @@ impl FileSource {
         read.map(|(bytes, digest)| (Bytes::from(bytes), digest)).map_err(|error| self.local(error))
     }
 
-    /// Says whether the file is still what it was, also under its name.
+    /// Says whether the file is still what it was, also under its name, and ends where it said it would: some file
+    /// systems tell no size until a file is read.
     pub(super) async fn check(&self) -> Result<(), Error> {
         let source = self.source.clone();
-        let unchanged = self.offload.run(move || source.unchanged(source.meta())).await;
+        let check = move || {
+            let more = source.read_at(&mut [0], source.meta().size).is_ok();
+            Ok(!more && source.unchanged(source.meta())?)
+        };
+        let unchanged: Result<bool, DiskError> = self.offload.run(check).await;
         if unchanged.map_err(|error| self.local(error))? { Ok(()) } else { Err(Error::SourceChanged) }
     }
 

@@ -85,7 +85,7 @@ fn welcome() -> Step {
         server_name: Text::new("lab"),
         grants: Grants::ALL,
         policies: Policies::default(),
-        limits: Limits { max_commands: 1024, max_body_bytes: 2_097_152, stall_timeout_ms: 60_000 },
+        limits: Limits { max_commands: 256, max_body_bytes: 2_097_152, stall_timeout_ms: 60_000 },
     };
     frame(
         "stream 0, server: Reply::Welcome",
@@ -98,7 +98,7 @@ fn welcome() -> Step {
             ("6c 61 62", "lab"),
             ("0f", "grants: list, read, write, delete"),
             ("00", "policies: none"),
-            ("80 08", "max_commands: 1024"),
+            ("80 02", "max_commands: 256"),
             ("80 80 80 01", "max_body_bytes: 2 MiB"),
             ("e0 d4 03", "stall_timeout_ms: 60 000"),
         ],

@@ -19,6 +19,7 @@ pub(super) async fn run(
         size,
         root,
         may_compare: grants.allow(Grants::READ),
+        may_replace: grants.allow(Grants::DELETE),
     };
     // Syncing a large file can take a while; the client is kept informed that it is not forgotten.
     let committed = exchange.working(&Work::default(), context.uploads.commit(commit)).await;

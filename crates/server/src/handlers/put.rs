@@ -66,6 +66,12 @@ async fn receive_and_commit(
         let digest = receive_range(exchange, &context.pool, writer, range).await?;
         digest.root.ok_or(CommandError::code(ErrorCode::MALFORMED))?
     };
-    let commit = CommitUpload { key, size: u64::from(len), root, may_compare: grants.allow(Grants::READ) };
+    let commit = CommitUpload {
+        key,
+        size: u64::from(len),
+        root,
+        may_compare: grants.allow(Grants::READ),
+        may_replace: grants.allow(Grants::DELETE),
+    };
     exchange.working(&Work::default(), context.uploads.commit(commit)).await
 }

@@ -49,7 +49,7 @@ impl Shared {
     fn prepare(self: &Arc<Self>, turn: Turn<Slot>, commit: CommitUpload) -> Result<Prepared, StoreError> {
         let upload = Arc::clone(turn.upload());
         upload.wake(self)?;
-        let wanted = upload.lock().upload.clone();
+        let wanted = commit.permitted(&upload.lock().upload);
         let checked =
             turn.check(commit.size, commit.root).and_then(|()| self.already_there(&wanted, &commit));
         match checked {

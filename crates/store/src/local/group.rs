@@ -183,7 +183,7 @@ impl Publication<'_> {
         ids: &mut BTreeMap<RelPath, FileId>,
     ) -> Result<(UploadRow, Place, Stored), StoreError> {
         let upload = item.turn.upload();
-        let wanted = upload.lock().upload.clone();
+        let wanted = item.commit.permitted(&upload.lock().upload);
         let place = self.shared.place(&wanted, taken)?;
         let known = match ids.get(&place.path) {
             Some(id) => Some(*id),

@@ -202,7 +202,7 @@ impl Shared {
 
     /// Everything of a commit that the turn is needed for. There is no await in it, so it happens as a whole.
     fn settle(&self, turn: Turn<Pieces>, commit: &CommitUpload) -> Result<Stored, StoreError> {
-        let wanted = turn.upload().lock().upload.clone();
+        let wanted = commit.permitted(&turn.upload().lock().upload);
         // Looking at the name and taking it is one step for everybody else.
         let mut tree = self.tree();
         let checked = turn.check(commit.size, commit.root);
