@@ -221,7 +221,8 @@ mod tests {
 
     #[test]
     fn options_become_policies() {
-        let config = |line: &[&str]| config(&serve_args(line), PathBuf::from("state"));
+        let config =
+            |line: &[&str]| config(&serve_args(line), PathBuf::from("state"), line.contains(&"--read-only"));
         assert_eq!(config(&[]).policies, Policies::default());
         assert_eq!(config(&[]).listen.to_string(), "[::]:4433");
         let all = config(&["--read-only", "--keep-extension", "--no-overwrite", "--listen", "127.0.0.1:0"]);

@@ -1,0 +1,24 @@
+//! The real binary, started as a user would start it, in a tree of its own: exit codes, standard output, standard
+//! error, and what is on both disks afterwards.
+//!
+//! Nothing here waits for time to pass. What has to happen in the middle of a transfer happens while a relay between
+//! the two sides lets nothing through, or while a pipe is held open.
+
+mod harness;
+
+mod breakage;
+mod browse;
+mod catalog;
+mod changing;
+mod connect;
+mod crowd;
+mod huge;
+mod log;
+mod many;
+mod output;
+mod policy;
+mod serve;
+mod shell;
+mod sizes;
+mod transfer;
+mod trust;
