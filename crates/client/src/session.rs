@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -17,7 +17,7 @@ use fulmar_proto::{
     hello::{Notice, Welcome},
 };
 use fulmar_transport::{Connection, FrameReceiver, StreamError};
-use tokio::time::timeout;
+use tokio::{task::JoinSet, time::timeout};
 
 use crate::client::Client;
 
@@ -38,6 +38,7 @@ struct Inner {
     connection: Connection,
     welcome: Welcome,
     going_away: Arc<AtomicBool>,
+    farewells: Mutex<JoinSet<()>>,
 }
 
 impl Drop for Inner {
@@ -57,7 +58,8 @@ impl Session {
         let going_away = Arc::new(AtomicBool::new(false));
         // Ends with the connection, when the stream does.
         tokio::spawn(watch_notices(notices, going_away.clone()));
-        Self { inner: Arc::new(Inner { client, address, connection, welcome, going_away }) }
+        let farewells = Mutex::default();
+        Self { inner: Arc::new(Inner { client, address, connection, welcome, going_away, farewells }) }
     }
 
     /// The server, as it was named.
@@ -102,10 +104,23 @@ impl Session {
         self.inner.going_away.load(Ordering::Relaxed)
     }
 
-    /// Says goodbye, and waits a moment for that to be sent.
+    /// Says goodbye, and waits a moment for that to be sent. What cancelled transfers have left to say comes before.
     pub async fn close(&self) {
+        let mut farewells = std::mem::take(&mut *self.farewells());
+        let _ = timeout(FAREWELL, async { while farewells.join_next().await.is_some() {} }).await;
         self.inner.connection.close(CloseCode::DONE, "");
         let _ = timeout(FAREWELL, self.inner.client.goodbye()).await;
+    }
+
+    /// Does something that a cancelled transfer cannot wait for. [`Session::close`] waits for it.
+    pub(crate) fn farewell(&self, farewell: impl Future<Output = ()> + Send + 'static) {
+        let mut farewells = self.farewells();
+        while farewells.try_join_next().is_some() {}
+        farewells.spawn(farewell);
+    }
+
+    fn farewells(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.inner.farewells.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn connection(&self) -> &Connection {

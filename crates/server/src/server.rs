@@ -160,17 +160,25 @@ impl Server {
                 () = &mut stop => break,
             }
         }
-        self.listener.stop_accepting();
         self.shared.phase.send_replace(Phase::Draining);
         tokio::select! {
             () = join_all(&mut connections) => {}
+            () = self.refuse_newcomers() => {}
             () = tokio::time::sleep(self.shared.limits.drain_timeout) => {}
             () = &mut stop_now => {}
         }
+        self.listener.stop_accepting();
         self.shared.phase.send_replace(Phase::Stopped);
         self.listener.close(CloseCode::SHUTTING_DOWN, "");
         let _ = timeout(FAREWELL, join_all(&mut connections)).await;
         let _ = timeout(FAREWELL, self.listener.wait_idle()).await;
+    }
+
+    /// Tells whoever arrives while the server drains that it is not served, instead of leaving it without an answer.
+    async fn refuse_newcomers(&self) {
+        while let Some(incoming) = self.listener.accept().await {
+            incoming.refuse();
+        }
     }
 
     /// Decides whether a client may begin its handshake, cheapest checks first. Never waits: one slow client must not

@@ -155,6 +155,8 @@ fn s15_a_cancelled_upload_of_standard_input_leaves_no_file() {
     upload.signal(Signal::INT);
     upload.wait().expect(130).complains("cancelled");
     assert_eq!(online.ok(["ls"]).out(), "(empty)\n");
+    // Nobody could go on with it, so nothing of it stays.
+    assert_names(&online.share(".fulmar/partial"), &[]);
     online.command(ALICE, ["upload", "-", "piped.bin"]).stdin(content.clone()).run().expect(0);
     assert_holds(&online.share("piped.bin"), &content);
     let lab = online.stop();

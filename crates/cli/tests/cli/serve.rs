@@ -126,7 +126,7 @@ fn drain(online: &Online, peer: &mut Peer, signal: Signal) {
     let notice = peer.wait_for_notice();
     assert!(matches!(notice, Notice::GoingAway { .. }), "{notice:?}");
     let late = ["-s", &online.server.addr, "--connect-timeout", "1s", "ls"];
-    online.fulmar(ALICE, late).run().expect(5);
+    online.fulmar(ALICE, late).run().expect(5).complains("refuses connections");
 }
 
 /// A range of an upload of which a half has been sent.

@@ -233,7 +233,7 @@ impl Session {
     /// Takes back an upload whose bytes can be of no use to a later attempt. That it cannot be taken back is no news:
     /// the server collects what nobody comes back for.
     async fn abandon_if_useless(&self, begun: &Begun, error: &Error) {
-        if error.is_changed() || matches!(error, Error::DigestMismatch | Error::Stdio(_)) {
+        if error.is_changed() || matches!(error, Error::DigestMismatch) {
             let (upload_id, generation) = (begun.upload_id, begun.generation);
             let _ = ask(self.connection(), &Request::Abandon { upload_id, generation }).await;
         }

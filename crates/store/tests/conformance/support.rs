@@ -180,7 +180,13 @@ pub(crate) fn key(client: Fingerprint, open: &OpenUpload) -> UploadKey {
 }
 
 pub(crate) fn commit(key: UploadKey, content: &[u8]) -> CommitUpload {
-    CommitUpload { key, size: content.len() as u64, root: Digest::of(content), may_compare: true, may_replace: true }
+    CommitUpload {
+        key,
+        size: content.len() as u64,
+        root: Digest::of(content),
+        may_compare: true,
+        may_replace: true,
+    }
 }
 
 /// Writes one range of `content`, in two pieces where it has two bytes.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use fulmar_proto::{
     digest::{Digest, DigestTree, RangeDigest},
     range::Range,
+    request::Request,
     upload::{Begun, Destination},
     version::SourceToken,
 };
@@ -17,6 +18,7 @@ use super::{
     request,
 };
 use crate::{
+    call::ask,
     error::Error,
     session::Session,
     transfer::{Event, MAX_IN_FLIGHT, Observer, TransferOptions, present, reader},
@@ -35,19 +37,11 @@ pub(super) async fn upload(
     observer.on(Event::Started { size: None });
     match session.begin(upload).await? {
         Beginning::Begun(begun, _) => {
-            let finished = match send(session, reader, &begun, observer).await {
-                Ok((size, sent)) => {
-                    session.commit(&begun, size, sent.root).await.map(|stored| (sent, stored))
-                }
-                Err(error) => Err(error),
-            };
-            match finished {
-                Ok((sent, stored)) => Ok(Done::stored(&stored, sent.sent_bytes, sent.resumed_bytes)),
-                Err(error) => {
-                    session.abandon_if_useless(&begun, &error).await;
-                    Err(error)
-                }
-            }
+            let useless = AbandonOnDrop { session, upload: Upload::of(&begun), armed: true };
+            let (size, sent) = send(session, reader, &begun, observer).await?;
+            let stored = session.commit(&begun, size, sent.root).await?;
+            useless.disarm();
+            Ok(Done::stored(&stored, sent.sent_bytes, sent.resumed_bytes))
         }
         Beginning::Present(there) => {
             let remote = present::remote_digest(session, &there, observer).await?;
@@ -59,6 +53,33 @@ pub(super) async fn upload(
             }
         }
         Beginning::Skipped(path) => Ok(Done::skipped(&path)),
+    }
+}
+
+/// Takes an upload back unless it was stored: what a reader gave cannot be read again, so nobody can ever go on with it.
+/// Also when the transfer's future is dropped.
+struct AbandonOnDrop<'a> {
+    session: &'a Session,
+    upload: Upload,
+    armed: bool,
+}
+
+impl AbandonOnDrop<'_> {
+    fn disarm(mut self) {
+        self.armed = false;
+    }
+}
+
+impl Drop for AbandonOnDrop<'_> {
+    fn drop(&mut self) {
+        if self.armed {
+            let (connection, upload) = (self.session.connection().clone(), self.upload);
+            let request = Request::Abandon { upload_id: upload.id, generation: upload.generation };
+            self.session.farewell(async move {
+                // If it cannot be taken back, the server collects it by its age.
+                let _ = ask(&connection, &request).await;
+            });
+        }
     }
 }
 
