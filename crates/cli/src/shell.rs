@@ -119,7 +119,8 @@ fn prompt(context: &Context) -> String {
 fn prompt_for(server: Option<&HostPort>, dir: &str) -> String {
     match server {
         None => "fulmar> ".to_owned(),
-        Some(server) => format!("fulmar {server}:{dir}> "),
+        Some(server) if server.host().contains(':') => format!("fulmar [{}]:{dir}> ", server.host()),
+        Some(server) => format!("fulmar {}:{dir}> ", server.host()),
     }
 }
 
@@ -131,7 +132,9 @@ mod tests {
     fn the_prompt_shows_the_state() {
         assert_eq!(prompt_for(None, "/"), "fulmar> ");
         let lab: HostPort = "lab:4433".parse().expect("an address");
-        assert_eq!(prompt_for(Some(&lab), "/in"), "fulmar lab:4433:/in> ");
+        assert_eq!(prompt_for(Some(&lab), "/in"), "fulmar lab:/in> ");
+        let v6: HostPort = "[::1]:4433".parse().expect("an address");
+        assert_eq!(prompt_for(Some(&v6), "/"), "fulmar [::1]:/> ");
     }
 
     #[test]
