@@ -30,7 +30,7 @@ pub(super) async fn run(
         Decision::Begin(path) | Decision::BeginRenamed(path) => path,
         Decision::Answer(reply) => return exchange.reply(&reply).await,
     };
-    exchange.account.target = Some(path.as_str().to_owned());
+    exchange.account.path = Some(path.as_str().to_owned());
     let open = context.uploads.begin(new_upload(context, upload, path.clone(), true)).await?;
     let (upload_id, generation) = (open.upload_id, open.generation);
     context.under_way.remember(upload_id, &path);

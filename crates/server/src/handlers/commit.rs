@@ -25,7 +25,7 @@ pub(super) async fn run(
     let committed = exchange.working(&Work::default(), context.uploads.commit(commit)).await;
     context.under_way.forget(upload_id);
     let stored = committed?;
-    exchange.account.target = Some(stored.path.as_str().to_owned());
+    exchange.account.path = Some(stored.path.as_str().to_owned());
     exchange.account.bytes = stored.size;
     exchange.reply(&Reply::Stored(stored)).await
 }

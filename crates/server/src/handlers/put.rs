@@ -33,13 +33,13 @@ pub(super) async fn run(
         Decision::Begin(path) | Decision::BeginRenamed(path) => path,
         Decision::Answer(reply) => return exchange.reply(&reply).await,
     };
-    exchange.account.target = Some(path.as_str().to_owned());
+    exchange.account.path = Some(path.as_str().to_owned());
     let open = context.uploads.begin(new_upload(context, upload, path, false)).await?;
     let (upload_id, generation) = (open.upload_id, open.generation);
     let key = UploadKey { client: context.client, upload_id, generation };
     match receive_and_commit(context, grants, exchange, key, len).await {
         Ok(stored) => {
-            exchange.account.target = Some(stored.path.as_str().to_owned());
+            exchange.account.path = Some(stored.path.as_str().to_owned());
             exchange.reply(&Reply::Stored(stored)).await
         }
         Err(error) => {
