@@ -163,6 +163,9 @@ async fn send_piece(
                 Err(_) => return Err(CommandError::Abandoned(ResetCode::STALLED)),
             }
         }
+        if next == end {
+            return Ok(());
+        }
         piece = read_again(pool, object, next, end).await?;
     }
     Ok(())
@@ -184,7 +187,7 @@ async fn read_again(
     }
 }
 
-/// Fills the body up and ends it in the error, which is then the command's result for the log.
+/// Fills the body up and ends it in the error, which is then the command's result.
 async fn send_failure(exchange: &mut Exchange, missing: u64, error: StoreError) -> Result<(), CommandError> {
     let CommandError::Failed(failure) = CommandError::from(error) else {
         return Err(CommandError::code(ErrorCode::INTERNAL));
@@ -197,8 +200,9 @@ async fn send_failure(exchange: &mut Exchange, missing: u64, error: StoreError) 
         exchange.sender.send_bytes(Bytes::from(filling)).await?;
         missing -= step;
     }
+    let code = failure.code;
     exchange.sender.send(&Trailer::Failed(failure)).await?;
-    Ok(())
+    Err(CommandError::Told(code))
 }
 
 #[cfg(test)]

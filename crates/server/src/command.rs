@@ -125,6 +125,7 @@ pub(crate) async fn serve(
             let word = error.word();
             let account = match error {
                 CommandError::Failed(failure) => exchange.fail(failure).await,
+                CommandError::Told(_) => exchange.finish(),
                 CommandError::Abandoned(code) => exchange.abandon(code),
                 CommandError::Stream(StreamError::Malformed(_) | StreamError::Truncated) => {
                     exchange.abandon(ResetCode::MALFORMED)

@@ -17,6 +17,9 @@ pub(crate) enum CommandError {
     /// It failed, and the client is to be told so.
     #[error("{}", .0.code.word())]
     Failed(Failure),
+    /// It failed, and the trailer of its body has said so; this is the result for the log.
+    #[error("{}", .0.word())]
+    Told(ErrorCode),
     /// It cannot be told as a frame, because the stream is in the middle of a body: the stream is reset with this code.
     #[error("{}", .0.name())]
     Abandoned(ResetCode),
@@ -35,6 +38,7 @@ impl CommandError {
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Failed(failure) => failure.code.word(),
+            Self::Told(code) => code.word(),
             Self::Abandoned(code) => code.name(),
             Self::Stream(StreamError::Reset(_) | StreamError::Stopped(_)) => "cancelled",
             Self::Stream(StreamError::Lost(_)) => "connection-lost",

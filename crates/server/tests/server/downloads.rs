@@ -1,8 +1,10 @@
 //! Downloads, as a client of another make would see them.
 
 use fulmar_proto::{
+    codec,
     digest::{Digest, DigestTree, RangeDigest},
-    error::ErrorCode,
+    error::{ErrorCode, Failure},
+    grants::Grants,
     range::{Range, ranges_of},
     reply::{Opened, Reply},
     request::Request,
@@ -11,9 +13,12 @@ use fulmar_proto::{
     version::Version,
 };
 
+use fulmar_server::AuditKind;
+
 use crate::{
-    peer::{Peer, Stream, content, path, range, upload},
-    rig::run,
+    peer::{Peer, Stream, content, identity, path, range, upload},
+    rig::{Setup, run},
+    tight::TightPeer,
 };
 
 const KIB64: u32 = 64 * 1024;
@@ -140,5 +145,34 @@ fn a_file_that_was_replaced_has_changed() {
         assert!(matches!(peer.ask(&remove).await, Reply::Removed { .. }));
         assert_eq!(peer.refused(&read(new.version, range(0, 3))).await, ErrorCode::NOT_FOUND);
         assert_eq!(peer.refused(&open(0)).await, ErrorCode::NOT_FOUND);
+    });
+}
+
+#[test]
+fn a_file_that_changes_under_way_ends_in_a_trailer_and_a_log_line_that_say_so() {
+    run(async {
+        let owner = identity();
+        let setup = Setup { anonymous: Grants::LIST.with(Grants::READ), ..Setup::default() };
+        let mut rig = setup.with(&owner, Grants::ALL).start();
+        let honest = Peer::connect(&rig, &owner).await;
+        honest.put("a", &content(70_000)).await;
+        let tight = TightPeer::connect(&rig).await;
+        // The reply has come and hardly any of the body, so the file is still being sent when it changes.
+        let (_send, mut receive) = tight.ask(&open(2 << 20)).await;
+        let mut start = [0; 5];
+        receive.read_exact(&mut start).await.expect("a reply arrives");
+        let other = BeginUpload { on_exists: OnExists::Overwrite, ..upload("a", 5) };
+        assert!(matches!(honest.put_upload(other, b"other").await, Reply::Stored(_)));
+        let rest = receive.read_to_end(1 << 20).await.expect("the stream ends in order");
+        let failed = Trailer::Failed(Failure::new(ErrorCode::CHANGED));
+        let trailer = codec::encode_frame(&failed).expect("short");
+        assert!(rest.ends_with(&trailer), "{:?}", &rest[rest.len() - 16..]);
+        loop {
+            let record = rig.record(AuditKind::Command).await;
+            if record.step == "open" {
+                assert_eq!(record.result, "changed");
+                break;
+            }
+        }
     });
 }
