@@ -22,6 +22,7 @@ use self::log::Log;
 use crate::{
     args::{Global, ServeArgs},
     exit_code::ExitCode,
+    hints::quoted,
     invite::{self, DEFAULT_VALIDITY},
     output::{Failure, Printer, objects},
     runtime, session,
@@ -194,14 +195,19 @@ fn open_failure(error: &OpenError, dir: &Path) -> Failure {
         OpenError::Locked => (ExitCode::Other, "locked"),
         _ => (ExitCode::LocalDisk, "local-disk"),
     };
-    Failure::new(code, kind, error.to_string()).about(dir.to_string_lossy())
+    let failure = Failure::new(code, kind, error.to_string()).about(dir.to_string_lossy());
+    match error {
+        OpenError::Locked => failure.hint("stop that one, or serve another directory; `ps -C fulmar` shows it"),
+        _ => failure.hint(format!("ls -ld {} shows who may write there", quoted(&dir.to_string_lossy()))),
+    }
 }
 
 fn serve_failure(error: &ServeError) -> Failure {
     match error {
         ServeError::Identity(error) => invite::identity_failure(error),
         ServeError::Trust(error) => invite::trust_failure(error),
-        other => Failure::new(ExitCode::Other, "bind", other.to_string()),
+        other => Failure::new(ExitCode::Other, "bind", other.to_string())
+            .hint("ss -ulpn shows which ports are taken; --listen ADDR:PORT takes another"),
     }
 }
 

@@ -38,6 +38,7 @@ pub use client::{Client, ClientConfig, Trust};
 pub use commands::{Listing, Measured, Removed, Renamed};
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{Error, ErrorKind};
+pub use fulmar_disk::DiskError;
 pub use session::Session;
 pub use transfer::{
     DownloadTarget, Event, NoObserver, Observer, Outcome, TransferOptions, Transferred, UploadSource,

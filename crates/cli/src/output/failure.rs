@@ -4,7 +4,7 @@ use std::{fmt, io, path::Path};
 
 use fulmar_proto::{path::PathError, text::Escaped};
 
-use crate::exit_code::ExitCode;
+use crate::{exit_code::ExitCode, hints::quoted};
 
 /// What went wrong with one object, and what may help.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,14 @@ impl Failure {
             io::ErrorKind::NotFound => (ExitCode::NotFound, "not-found"),
             _ => (ExitCode::LocalDisk, "local-disk"),
         };
-        Self::new(code, kind, io_message(error)).about(path.to_string_lossy())
+        let failure = Self::new(code, kind, io_message(error)).about(path.to_string_lossy());
+        let path = quoted(&path.to_string_lossy());
+        match error.kind() {
+            io::ErrorKind::NotFound => failure.hint("lls shows what is there"),
+            io::ErrorKind::PermissionDenied => failure.hint(format!("ls -ld {path} shows who may do what")),
+            io::ErrorKind::StorageFull => failure.hint(format!("df -h {path} shows how full it is")),
+            _ => failure,
+        }
     }
 
     /// A text is not a path that a server could have.
@@ -134,7 +141,10 @@ mod tests {
         let missing = io::Error::from_raw_os_error(2);
         let failure = Failure::local(Path::new("gone.txt"), &missing);
         assert_eq!(failure.code, ExitCode::NotFound);
-        assert_eq!(failure.lines("upload", None), "fulmar: upload: gone.txt: no such file or directory");
+        assert_eq!(
+            failure.lines("upload", None),
+            "fulmar: upload: gone.txt: no such file or directory\nhint: lls shows what is there"
+        );
         let denied = io::Error::from_raw_os_error(13);
         assert_eq!(Failure::local(Path::new("x"), &denied).code, ExitCode::LocalDisk);
     }

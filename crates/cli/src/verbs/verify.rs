@@ -7,6 +7,7 @@ use fulmar_proto::{digest::Digest, text::Escaped};
 
 use crate::{
     exit_code::ExitCode,
+    hints::quoted,
     output::{Failure, objects::Done, units},
     remote_path::resolve_below_root,
     session::Context,
@@ -33,7 +34,9 @@ pub(super) async fn verify(context: &mut Context, local: &Path, remote: &str) ->
     drop(progress);
     let ((bytes, root), (remote_bytes, remote_root)) = result?;
     if (bytes, root) != (remote_bytes, remote_root) {
-        return Err(mismatch(&shown_local, (bytes, root), (remote_bytes, remote_root)).about(remote));
+        let failure = mismatch(&shown_local, (bytes, root), (remote_bytes, remote_root)).about(remote);
+        let (here, there) = (quoted(&shown_local), quoted(remote));
+        return Err(failure.hint(format!("upload -f {here} {there}, or download -f {there} {here}")));
     }
     context.printer.object(&Done {
         path: Some(path.as_str()),
