@@ -58,7 +58,8 @@ mod tests {
     use super::*;
 
     fn enrolled() -> Client {
-        Client { fingerprint: Fingerprint([1; 32]), grants: Grants::LIST, name: String::new() }
+        let fingerprint = Fingerprint([1; 32]);
+        Client { fingerprint, grants: Grants::LIST, name: String::new(), enrolled: None }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use fulmar_proto::{
 };
 use fulmar_transport::{Connection, ConnectionLost, FrameReceiver, FrameSender, StreamError};
 use tokio::{
+    sync::watch,
     task::JoinSet,
     time::{Instant, sleep, timeout},
 };
@@ -54,6 +55,8 @@ pub(crate) async fn serve(shared: Arc<Shared>, connection: Connection, number: u
     };
     let started = Instant::now();
     let hello_timeout = client.shared.limits.hello_timeout;
+    // From before admission on, so that no revocation falls between the two.
+    let trust_changed = client.shared.trust_changed.subscribe();
     let admitted = match timeout(hello_timeout, client.receive_hello()).await {
         Ok(Ok((hello, sender, receiver))) => client.admit(hello, sender, receiver).await,
         Ok(Err(_)) => {
@@ -68,7 +71,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, connection: Connection, number: u
     match admitted {
         Ok(notices) => {
             client.record(AuditKind::Connected, Ended::of_connection("ok", started));
-            client.serve_commands(notices).await;
+            client.serve_commands(notices, trust_changed).await;
             let reason = client.connection.closed().await;
             client.record(AuditKind::Closed, Ended::of_connection(close_word(&reason), started));
         }
@@ -189,11 +192,10 @@ impl ClientConnection {
     }
 
     /// The command loop. Ends when the connection has ended, or has been closed here.
-    async fn serve_commands(&self, notices: FrameSender) {
+    async fn serve_commands(&self, notices: FrameSender, mut trust_changed: watch::Receiver<()>) {
         let mut notices = Notices(Some(notices));
         let mut commands = JoinSet::new();
         let mut phase = self.shared.phase.subscribe();
-        let mut trust_changed = self.shared.trust_changed.subscribe();
         let mut told = false;
         loop {
             let now = *phase.borrow_and_update();

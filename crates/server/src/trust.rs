@@ -8,7 +8,7 @@ mod invites;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -51,6 +51,9 @@ pub enum TrustError {
     /// The file is not text.
     #[error("{}: is not UTF-8 text", .0.display())]
     NotText(PathBuf),
+    /// With one more line the file would be longer than what is read.
+    #[error("{}: is full; revoke clients that are no longer used", .0.display())]
+    Full(PathBuf),
 }
 
 /// What an invite's proof came to.
@@ -67,6 +70,9 @@ pub(crate) enum Redeemed {
 pub struct TrustStore {
     folder: Arc<PathBuf>,
     clients: Arc<RwLock<Arc<Clients>>>,
+    /// Whether the list has been replaced since [`TrustStore::reload`] was called last. Locked over every look at the file that
+    /// may end in a new list, so that an older look cannot replace what a newer one has found.
+    changed: Arc<Mutex<bool>>,
 }
 
 impl TrustStore {
@@ -81,7 +87,11 @@ impl TrustStore {
             &state_dir.join(INVITES_FILE),
             &read_text(&state_dir.join(INVITES_FILE), Secret::Yes)?,
         )?;
-        Ok(Self { folder: Arc::new(state_dir.to_owned()), clients: Arc::new(RwLock::new(clients)) })
+        Ok(Self {
+            folder: Arc::new(state_dir.to_owned()),
+            clients: Arc::new(RwLock::new(clients)),
+            changed: Arc::default(),
+        })
     }
 
     /// Whether any client is enrolled.
@@ -96,17 +106,69 @@ impl TrustStore {
         self.current().find(fingerprint).cloned()
     }
 
-    /// Looks at the file again and takes it over when it has changed. Returns whether it had.
+    /// All enrolled clients, in the order of their keys.
+    #[must_use]
+    pub fn clients(&self) -> Vec<Client> {
+        self.current().iter().cloned().collect()
+    }
+
+    /// Looks at the file again and takes it over when it has changed. Returns whether the list in memory has been replaced since the
+    /// last call, by this one or by a change that was made here.
     ///
     /// # Errors
     /// [`TrustError`]; the list in memory then stays as it was.
     pub fn reload(&self) -> Result<bool, TrustError> {
+        let mut changed = self.changed();
         let fresh = read_clients(&self.folder)?;
-        if fresh == *self.current() {
-            return Ok(false);
+        if fresh != *self.current() {
+            self.replace(fresh);
+            *changed = true;
         }
-        self.replace(fresh);
-        Ok(true)
+        Ok(std::mem::take(&mut changed))
+    }
+
+    /// Enrols a client. Returns the one that has this key already, if there is one; nothing is changed then.
+    ///
+    /// # Errors
+    /// [`TrustError`] when the list cannot be read or written.
+    pub fn add(&self, client: &Client) -> Result<Option<Client>, TrustError> {
+        self.change_clients(|clients, text| {
+            let known = clients.find(&client.fingerprint).cloned();
+            if known.is_none() {
+                clients::set(text, client);
+            }
+            known
+        })
+    }
+
+    /// Gives a client these grants in place of those that it has. Returns the client as it was; `None` when there is none with
+    /// this key. A running server takes it over within a second.
+    ///
+    /// # Errors
+    /// [`TrustError`] when the list cannot be read or written.
+    pub fn set_grants(
+        &self,
+        fingerprint: &Fingerprint,
+        grants: Grants,
+    ) -> Result<Option<Client>, TrustError> {
+        self.change_clients(|clients, text| {
+            let known = clients.find(fingerprint)?;
+            clients::set(text, &Client { grants, ..known.clone() });
+            Some(known.clone())
+        })
+    }
+
+    /// Removes a client. Returns it; `None` when there is none with this key. A running server takes it over within a second,
+    /// tells the client and closes its connections.
+    ///
+    /// # Errors
+    /// [`TrustError`] when the list cannot be read or written.
+    pub fn revoke(&self, fingerprint: &Fingerprint) -> Result<Option<Client>, TrustError> {
+        self.change_clients(|clients, text| {
+            let known = clients.find(fingerprint)?;
+            clients::remove(text, fingerprint);
+            Some(known.clone())
+        })
     }
 
     /// Makes an invite that enrols one client with `grants` within `valid_for` of `now`. Invites that have expired are
@@ -164,20 +226,35 @@ impl TrustStore {
         name: &Text,
         now: Timestamp,
     ) -> Result<Grants, TrustError> {
+        self.change_clients(|clients, text| {
+            let known = clients.find(client).map(|client| client.grants);
+            let grants = grants.with(known.unwrap_or_default());
+            let name = name.as_str().to_owned();
+            clients::set(text, &Client { fingerprint: *client, grants, name, enrolled: Some(now) });
+            grants
+        })
+    }
+
+    /// Runs `change` on the list of clients and the text of its file under the file's lock, and writes the text back if it is
+    /// another one then.
+    fn change_clients<T>(&self, change: impl FnOnce(&Clients, &mut String) -> T) -> Result<T, TrustError> {
+        let mut changed = self.changed();
         let path = self.folder.join(CLIENTS_FILE);
         let _lock = private_file::lock(&path)?;
         // Read again under the lock: somebody may have edited the file since.
-        let mut text = read_text(&path, Secret::No)?;
-        let known = Clients::parse(&path, &text)?.find(client).map(|client| client.grants);
-        let grants = grants.with(known.unwrap_or_default());
-        clients::set(
-            &mut text,
-            &Client { fingerprint: *client, grants, name: name.as_str().to_owned() },
-            now,
-        );
+        let before = read_text(&path, Secret::No)?;
+        let mut text = before.clone();
+        let result = change(&Clients::parse(&path, &before)?, &mut text);
+        if text == before {
+            return Ok(result);
+        }
+        if text.len() > MAX_FILE_BYTES {
+            return Err(TrustError::Full(path));
+        }
         private_file::write_private(&path, text.as_bytes())?;
         self.replace(Clients::parse(&path, &text)?);
-        Ok(grants)
+        *changed = true;
+        Ok(result)
     }
 
     /// Runs `change` on the list of invites under the file's lock and writes it back when `change` says so.
@@ -193,6 +270,10 @@ impl TrustStore {
 
     fn current(&self) -> Arc<Clients> {
         self.clients.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn changed(&self) -> MutexGuard<'_, bool> {
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn replace(&self, clients: Clients) {
