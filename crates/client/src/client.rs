@@ -200,7 +200,9 @@ impl Client {
         })
     }
 
-    fn known_hosts_file(&self) -> PathBuf {
+    /// The file that holds the keys of known servers. It need not exist.
+    #[must_use]
+    pub fn known_hosts_file(&self) -> PathBuf {
         self.config.state_dir.join(KNOWN_HOSTS_FILE)
     }
 

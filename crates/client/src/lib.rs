@@ -39,6 +39,7 @@ pub use commands::{Listing, Measured, Removed, Renamed};
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{Error, ErrorKind};
 pub use fulmar_disk::DiskError;
+pub use fulmar_transport::Stats;
 pub use session::Session;
 pub use transfer::{
     DownloadTarget, Event, NoObserver, Observer, Outcome, TransferOptions, Transferred, UploadSource,

@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use fulmar_disk::Offload;
@@ -16,10 +16,10 @@ use fulmar_proto::{
     fingerprint::Fingerprint,
     hello::{Notice, Welcome},
 };
-use fulmar_transport::{Connection, FrameReceiver, StreamError};
+use fulmar_transport::{Connection, FrameReceiver, Stats, StreamError};
 use tokio::{task::JoinSet, time::timeout};
 
-use crate::client::Client;
+use crate::{client::Client, error::Error};
 
 /// How long the packets that say goodbye are given to leave.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -37,6 +37,7 @@ struct Inner {
     address: HostPort,
     connection: Connection,
     welcome: Welcome,
+    since: Instant,
     going_away: Arc<AtomicBool>,
     farewells: Mutex<JoinSet<()>>,
 }
@@ -59,7 +60,9 @@ impl Session {
         // Ends with the connection, when the stream does.
         tokio::spawn(watch_notices(notices, going_away.clone()));
         let farewells = Mutex::default();
-        Self { inner: Arc::new(Inner { client, address, connection, welcome, going_away, farewells }) }
+        let since = Instant::now();
+        let inner = Inner { client, address, connection, welcome, since, going_away, farewells };
+        Self { inner: Arc::new(inner) }
     }
 
     /// The server, as it was named.
@@ -92,10 +95,28 @@ impl Session {
         self.inner.connection.rtt()
     }
 
+    /// What the transport has counted and measured so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.inner.connection.stats()
+    }
+
+    /// How long ago the server admitted this client.
+    #[must_use]
+    pub fn connected_for(&self) -> Duration {
+        self.inner.since.elapsed()
+    }
+
     /// Whether the connection has ended.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.inner.connection.close_reason().is_some()
+    }
+
+    /// How the connection ended, if it has.
+    #[must_use]
+    pub fn lost(&self) -> Option<Error> {
+        self.inner.connection.close_reason().map(Error::from)
     }
 
     /// Whether the server has announced that it is shutting down: nothing new will be started there.

@@ -122,6 +122,40 @@ pub enum Unauthenticated {
 #[error("the TLS exporter refuses this label or context")]
 pub struct ExporterError;
 
+/// What the transport has counted and measured on one connection so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// The smoothed estimate of the round-trip time (RFC 9002 section 5.3).
+    pub rtt: Duration,
+    /// How many bytes may be in flight (RFC 9002 section 7).
+    pub congestion_window_bytes: u64,
+    /// The largest UDP payload that the path is known to carry (RFC 9000 section 14).
+    pub path_mtu_bytes: u16,
+    /// Packets sent, probes of the path's MTU among them.
+    pub sent_packets: u64,
+    /// Packets sent and declared lost (RFC 9002 section 6). Lost probes are not counted.
+    pub lost_packets: u64,
+    /// Bytes of UDP payload sent.
+    pub sent_bytes: u64,
+    /// Bytes of UDP payload received.
+    pub received_bytes: u64,
+}
+
+impl From<quinn::ConnectionStats> for Stats {
+    fn from(stats: quinn::ConnectionStats) -> Self {
+        let path = stats.path;
+        Self {
+            rtt: path.rtt,
+            congestion_window_bytes: path.cwnd,
+            path_mtu_bytes: path.current_mtu,
+            sent_packets: path.sent_packets,
+            lost_packets: path.lost_packets,
+            sent_bytes: stats.udp_tx.bytes,
+            received_bytes: stats.udp_rx.bytes,
+        }
+    }
+}
+
 /// An authenticated connection. Clones are handles to the same connection; it closes when the last handle and the last
 /// stream are gone, or on [`Connection::close`].
 #[derive(Clone, Debug)]
@@ -160,10 +194,10 @@ impl Connection {
         self.inner.rtt()
     }
 
-    /// Counters of the transport: datagrams, losses, congestion window.
+    /// Counters of the transport: packets, losses, congestion window.
     #[must_use]
-    pub fn stats(&self) -> quinn::ConnectionStats {
-        self.inner.stats()
+    pub fn stats(&self) -> Stats {
+        self.inner.stats().into()
     }
 
     /// Opens a stream for one command, waiting while the peer allows no more of them.

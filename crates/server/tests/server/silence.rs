@@ -137,7 +137,7 @@ async fn until_full(silent: &Peer, honest: &Peer) {
     let (mut arrived, mut still) = (0, 0);
     while arrived < window || still < 100 {
         assert!(matches!(honest.ask(&stat()).await, Reply::Entry(_)));
-        let now = silent.connection.stats().udp_rx.bytes;
+        let now = silent.connection.stats().received_bytes;
         // Whatever keeps an idle connection going takes a few small packets.
         still = if now > arrived + 10_000 { 0 } else { still + 1 };
         arrived = arrived.max(now);
