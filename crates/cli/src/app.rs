@@ -3,18 +3,22 @@
 use std::{io::IsTerminal as _, path::Path, sync::Arc};
 
 use clap::Parser as _;
-use fulmar_client::Endpoint;
 
 use crate::{
     args::{Cli, Command, Global},
     batch::{self, Script},
+    clients,
+    config::{Config, Missing},
     demo,
     exit_code::ExitCode,
-    invite, one_shot,
+    generated, invite, one_shot,
     output::{Failure, Printer, PrinterOptions},
     runtime, serve,
+    server_name::ServerName,
     session::{Context, Mode},
-    shell, words,
+    shell,
+    verb::{HostsCommand, Verb},
+    words,
 };
 
 /// Reads the command line and does what it says.
@@ -41,19 +45,34 @@ pub(crate) fn run() -> ExitCode {
 
 fn start(cli: &Cli) -> ExitCode {
     let global = &cli.global;
+    let config = config_for(cli);
+    let progress = config.as_ref().ok().and_then(|config| config.defaults.progress);
     let printer = Arc::new(Printer::new(PrinterOptions {
         json: global.json,
         quiet: global.quiet,
         verbose: global.verbose,
-        progress: global.progress,
+        progress: global.progress.or(progress).unwrap_or_default(),
     }));
-    let result = runtime::run(dispatch(cli, &printer)).and_then(|result| result);
+    let result =
+        config.and_then(|config| runtime::run(dispatch(cli, config, &printer)).and_then(|result| result));
     let code = result.unwrap_or_else(|failure| {
         printer.failure(command_name(cli), None, &failure);
         failure.code
     });
     printer.flush();
     code
+}
+
+/// The configuration, where the command has a use for it: a server must not fail because of a client's file.
+fn config_for(cli: &Cli) -> Result<Config, Failure> {
+    match &cli.command {
+        Some(Command::Verb(Verb::Help { .. })) => Ok(Config::default()),
+        Some(Command::Verb(Verb::Hosts { command: Some(HostsCommand::Add(_)) })) => {
+            Config::load(Missing::Accepted)
+        }
+        None | Some(Command::Shell { .. } | Command::Verb(_)) => Config::load(Missing::Refused),
+        Some(_) => Ok(Config::default()),
+    }
 }
 
 fn command_name(cli: &Cli) -> &'static str {
@@ -64,38 +83,56 @@ fn command_name(cli: &Cli) -> &'static str {
         Some(Command::Demo) => "demo",
         Some(Command::Invite(_)) => "invite",
         Some(Command::Fingerprint { .. }) => "fingerprint",
+        Some(Command::Clients { .. }) => "clients",
+        Some(Command::Completions { .. }) => "completions",
+        Some(Command::Man { .. }) => "man",
         Some(Command::Verb(verb)) => verb.name(),
     }
 }
 
-async fn dispatch(cli: &Cli, printer: &Arc<Printer>) -> Result<ExitCode, Failure> {
+async fn dispatch(cli: &Cli, config: Config, printer: &Arc<Printer>) -> Result<ExitCode, Failure> {
     let global = &cli.global;
     if let Some(script) = &cli.batch {
-        return run_batch(cli, script, printer).await;
+        return run_batch(cli, config, script, printer).await;
     }
     match &cli.command {
-        None => run_shell(global, None, printer).await,
-        Some(Command::Shell { endpoint }) => run_shell(global, endpoint.clone(), printer).await,
+        None => run_shell(global, config, None, printer).await,
+        Some(Command::Shell { endpoint }) => run_shell(global, config, endpoint.clone(), printer).await,
         Some(Command::Serve(args)) => serve::run(args, global, printer).await,
         Some(Command::Demo) => demo::run(printer).await,
         Some(Command::Invite(args)) => invite::invite(args, global, printer),
         Some(Command::Fingerprint { client }) => invite::fingerprint(*client, global, printer),
-        Some(Command::Verb(verb)) => one_shot::run(verb, context(global, printer, Mode::OneShot)?).await,
+        Some(Command::Clients { command }) => clients::run(command.as_ref(), global, printer),
+        Some(Command::Completions { shell }) => generated::completions(*shell, printer),
+        Some(Command::Man { dir }) => generated::man(dir.as_deref(), printer),
+        Some(Command::Verb(verb)) => {
+            one_shot::run(verb, context(global, config, printer, Mode::OneShot)?).await
+        }
     }
 }
 
 /// The context of all commands of this process. It is never dropped: a thread of it may sit in a read of standard input
 /// for ever, and waiting for that thread would keep a cancelled command from ending.
-fn context(global: &Global, printer: &Arc<Printer>, mode: Mode) -> Result<&'static mut Context, Failure> {
-    Ok(Box::leak(Box::new(Context::new(global, Arc::clone(printer), mode)?)))
+fn context(
+    global: &Global,
+    config: Config,
+    printer: &Arc<Printer>,
+    mode: Mode,
+) -> Result<&'static mut Context, Failure> {
+    Ok(Box::leak(Box::new(Context::new(global, config, Arc::clone(printer), mode)?)))
 }
 
-async fn run_batch(cli: &Cli, script: &Path, printer: &Arc<Printer>) -> Result<ExitCode, Failure> {
+async fn run_batch(
+    cli: &Cli,
+    config: Config,
+    script: &Path,
+    printer: &Arc<Printer>,
+) -> Result<ExitCode, Failure> {
     if cli.command.is_some() {
         return Err(Failure::usage("a batch takes its commands from the file alone"));
     }
     let script = Script::open(script)?;
-    let context = context(&cli.global, printer, Mode::Batch)?;
+    let context = context(&cli.global, config, printer, Mode::Batch)?;
     let endpoint = context.preferred().cloned();
     batch::run(script, endpoint, context).await
 }
@@ -103,12 +140,13 @@ async fn run_batch(cli: &Cli, script: &Path, printer: &Arc<Printer>) -> Result<E
 /// A shell for a person, a batch for a pipe. It is connected first only when this very command line says to what.
 async fn run_shell(
     global: &Global,
-    endpoint: Option<Endpoint>,
+    config: Config,
+    endpoint: Option<ServerName>,
     printer: &Arc<Printer>,
 ) -> Result<ExitCode, Failure> {
     let endpoint = endpoint.or_else(|| global.server.clone());
     if std::io::stdin().is_terminal() {
-        return shell::run(endpoint, context(global, printer, Mode::Shell)?).await;
+        return shell::run(endpoint, context(global, config, printer, Mode::Shell)?).await;
     }
-    batch::run(Script::Stdin, endpoint, context(global, printer, Mode::Batch)?).await
+    batch::run(Script::Stdin, endpoint, context(global, config, printer, Mode::Batch)?).await
 }

@@ -3,20 +3,34 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use fulmar_client::Endpoint;
 use fulmar_proto::{fingerprint::Fingerprint, grants::Grants};
 
 use crate::{
+    clients::ClientsCommand,
     output::{progress::ProgressMode, units},
+    server_name::ServerName,
     verb::Verb,
 };
+
+/// What `--help` and the manual page show at the end.
+const SURROUNDINGS: &str = "Environment:
+  FULMAR_SERVER  the server, as with -s
+  FULMAR_STATE   the folder of keys and known servers, as with --state
+  FULMAR_CONFIG  the configuration file [default:
+                 fulmar/config.toml in your configuration folder]
+
+Exit codes:
+  0 done, 1 other failure, 2 usage, 3 not found, 4 refused,
+  5 no connection, 6 server not trusted, 7 several kinds of failure,
+  8 target exists, 10 digest mismatch, 11 local disk, 12 protocol,
+  130 SIGINT, 143 SIGTERM";
 
 /// Encrypted file transfer over QUIC for networks that lose packets.
 ///
 /// Without a command it is an interactive shell. Commands of the shell are commands of the command line too, there with
 /// `-s ENDPOINT`.
 #[derive(Debug, Parser)]
-#[command(name = "fulmar", version, disable_help_subcommand = true)]
+#[command(name = "fulmar", version, disable_help_subcommand = true, after_long_help = SURROUNDINGS)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -32,15 +46,15 @@ pub(crate) struct Cli {
 /// Options that every command takes.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Global {
-    /// The server: an address or an invite.
+    /// The server: an address, a name of the configuration file, or an invite.
     #[arg(
         short = 's',
         long = "server",
         value_name = "ENDPOINT",
         global = true,
-        help = "The server: HOST[:PORT], [V6][:PORT], or an invite fulmar://FINGERPRINT.TOKEN@HOST:PORT [env: FULMAR_SERVER]"
+        help = "The server: HOST[:PORT], [V6][:PORT], a name of the configuration file, or an invite fulmar://FINGERPRINT.TOKEN@HOST:PORT [env: FULMAR_SERVER]"
     )]
-    pub(crate) server: Option<Endpoint>,
+    pub(crate) server: Option<ServerName>,
 
     /// Where keys and known servers are kept [env: FULMAR_STATE] [default: the user's state directory].
     #[arg(long = "state", value_name = "DIR", global = true)]
@@ -50,9 +64,9 @@ pub(crate) struct Global {
     #[arg(long, global = true)]
     pub(crate) json: bool,
 
-    /// How to show progress.
-    #[arg(long, value_name = "HOW", value_enum, default_value_t, global = true)]
-    pub(crate) progress: ProgressMode,
+    /// How to show progress [default: auto, unless the configuration file says otherwise].
+    #[arg(long, value_name = "HOW", value_enum, global = true)]
+    pub(crate) progress: Option<ProgressMode>,
 
     /// Print errors and data only.
     #[arg(short, long, global = true)]
@@ -74,10 +88,9 @@ pub(crate) struct Global {
     #[arg(short = 'y', long, global = true)]
     pub(crate) yes: bool,
 
-    /// Give up connecting after this long.
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = humantime::parse_duration)]
-    #[arg(global = true)]
-    pub(crate) connect_timeout: Duration,
+    /// Give up connecting after this long [default: 10s, unless the configuration file says otherwise].
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, global = true)]
+    pub(crate) connect_timeout: Option<Duration>,
 }
 
 /// What the process is to do.
@@ -86,7 +99,7 @@ pub(crate) enum Command {
     /// Open the interactive shell.
     Shell {
         /// The server to connect to first.
-        endpoint: Option<Endpoint>,
+        endpoint: Option<ServerName>,
     },
     /// Serve a directory.
     Serve(ServeArgs),
@@ -99,6 +112,30 @@ pub(crate) enum Command {
         /// Print that of the client key instead.
         #[arg(long)]
         client: bool,
+    },
+    /// List, add and revoke the clients of the server whose state is on this machine.
+    ///
+    /// A running server takes every change over within a second. Without a command it lists.
+    #[command(disable_help_subcommand = true, after_help = crate::clients::EXAMPLES)]
+    Clients {
+        #[command(subcommand)]
+        command: Option<ClientsCommand>,
+    },
+    /// Print a script that completes commands and options in your shell.
+    ///
+    /// Put it where your shell looks for such scripts, or read it at the shell's start.
+    #[command(after_help = crate::generated::COMPLETIONS_EXAMPLES)]
+    Completions {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write one for each command.
+    #[command(after_help = crate::generated::MAN_EXAMPLES)]
+    Man {
+        /// Write fulmar.1 and a page for each command into DIR, which is made when absent.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
     },
     #[command(flatten)]
     Verb(Verb),
@@ -218,6 +255,7 @@ pub(crate) struct InviteArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verb::HostsCommand;
     use clap::CommandFactory as _;
 
     #[test]
@@ -231,7 +269,7 @@ mod tests {
         let after = Cli::try_parse_from(["fulmar", "ls", "-s", "lab", "--json"]).expect("parses");
         for cli in [before, after] {
             assert!(cli.global.json);
-            assert_eq!(cli.global.server, Some("lab:4433".parse().expect("an endpoint")));
+            assert_eq!(cli.global.server, Some("lab".parse().expect("a server")));
             assert!(matches!(cli.command, Some(Command::Verb(Verb::Ls(_)))));
         }
     }
@@ -239,7 +277,7 @@ mod tests {
     #[test]
     fn the_defaults_are_the_documented_ones() {
         let cli = Cli::try_parse_from(["fulmar", "serve", "d"]).expect("parses");
-        assert_eq!(cli.global.connect_timeout, Duration::from_secs(10));
+        assert_eq!((cli.global.connect_timeout, cli.global.progress), (None, None));
         let Some(Command::Serve(serve)) = cli.command else { panic!("not serve") };
         assert_eq!(serve.listen, None);
         assert_eq!(serve.anonymous.grants(), Grants::NONE);
@@ -251,6 +289,18 @@ mod tests {
         let pin = format!("SHA256:{}", "A".repeat(43));
         let both = ["fulmar", "--trust-new", "--fingerprint", &pin, "ls"];
         assert!(Cli::try_parse_from(both).is_err());
+    }
+
+    #[test]
+    fn a_pin_of_hosts_add_is_its_own_wherever_it_stands() {
+        let pin = format!("SHA256:{}", "A".repeat(43));
+        let cli = Cli::try_parse_from(["fulmar", "hosts", "add", "lab", "h", "--fingerprint", &pin]);
+        let Some(Command::Verb(Verb::Hosts { command: Some(HostsCommand::Add(args)) })) =
+            cli.expect("parses").command
+        else {
+            panic!("not hosts add")
+        };
+        assert_eq!(args.fingerprint, Some(Fingerprint([0; 32])));
     }
 
     #[test]

@@ -6,13 +6,12 @@ use std::{
     path::Path,
 };
 
-use fulmar_client::Endpoint;
-
 use crate::{
     exit_code::ExitCode,
     lines::read_line,
     one_shot::cancelled,
     output::Failure,
+    server_name::ServerName,
     session::Context,
     signals::Signals,
     verbs::{self, Flow},
@@ -55,7 +54,7 @@ enum Step {
 /// Connects to `endpoint`, if there is one, and runs the lines of `script`; the code is that of the line that failed.
 pub(crate) async fn run(
     mut script: Script,
-    endpoint: Option<Endpoint>,
+    endpoint: Option<ServerName>,
     context: &mut Context,
 ) -> Result<ExitCode, Failure> {
     let mut signals = Signals::catch()?;

@@ -122,7 +122,8 @@ impl Stage<'_> {
         let mut command = Command::new(&self.program);
         command.args(args).current_dir(&self.dir).env("FULMAR_STATE", self.dir.join(state));
         // The demo talks to its own server, whatever the user's usual one is.
-        command.env_remove("FULMAR_SERVER").kill_on_drop(true);
+        command.env_remove("FULMAR_SERVER").env("XDG_CONFIG_HOME", &self.dir).env_remove("FULMAR_CONFIG");
+        command.kill_on_drop(true);
         command
     }
 

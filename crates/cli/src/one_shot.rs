@@ -12,8 +12,8 @@ use crate::{
 /// Runs `verb`, connecting to the preferred server when it needs one. A signal cancels it.
 pub(crate) async fn run(verb: &Verb, context: &mut Context) -> Result<ExitCode, Failure> {
     let mut signals = Signals::catch()?;
-    if let Some(endpoint) = context.preferred().cloned() {
-        context.connect_on_demand(endpoint);
+    if let Some(server) = context.preferred().cloned() {
+        context.connect_on_demand(&server);
     }
     let code = tokio::select! {
         flow = verbs::run(verb, context) => match flow {

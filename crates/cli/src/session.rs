@@ -4,19 +4,25 @@ use std::{
     io::IsTerminal as _,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
-use fulmar_client::{Client, ClientConfig, Endpoint, Error, Session, Trust};
+use fulmar_client::{Client, ClientConfig, Endpoint, Error, ErrorKind, Session, Trust};
 use fulmar_proto::{address::HostPort, fingerprint::Fingerprint, path::DirPath};
 
 use crate::{
     args::Global,
+    config::{Config, Target},
     exit_code::ExitCode,
     hints,
     lines::Lines,
     output::{Failure, Printer, objects, progress::Progress},
+    server_name::ServerName,
     state_dir,
 };
+
+/// How long connecting may take unless told otherwise.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How commands arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,14 +46,15 @@ pub(crate) struct Context {
     pub(crate) remote_dir: DirPath,
     /// The current local directory. A variable: the process itself stays where it is.
     pub(crate) local_dir: PathBuf,
+    pub(crate) config: Config,
     client: Client,
     trust: Trust,
     state_dir: PathBuf,
     session: Option<Session>,
     /// Connected to when a remote verb first needs it.
-    on_demand: Option<Endpoint>,
-    /// What `connme` without an argument connects to first.
-    preferred: Option<Endpoint>,
+    on_demand: Option<Target>,
+    /// The server that the command line or the environment names.
+    named: Option<ServerName>,
 }
 
 /// What `connme` has to do.
@@ -58,23 +65,29 @@ enum Plan {
     /// There is one to another server.
     Refuse,
     /// There is none.
-    Connect(Endpoint),
+    Connect(Target),
 }
 
 impl Context {
     /// Makes or loads the client's identity; connects to nothing.
-    pub(crate) fn new(global: &Global, printer: Arc<Printer>, mode: Mode) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        global: &Global,
+        config: Config,
+        printer: Arc<Printer>,
+        mode: Mode,
+    ) -> Result<Self, Failure> {
         let state_dir = state_dir::locate(global.state.as_deref())?;
-        let config = ClientConfig {
+        let timeout = global.connect_timeout.or(config.defaults.connect_timeout);
+        let client_config = ClientConfig {
             state_dir: state_dir.clone(),
             name: host_name(),
-            connect_timeout: global.connect_timeout,
+            connect_timeout: timeout.unwrap_or(CONNECT_TIMEOUT),
             threads: crate::runtime::disk_threads(),
         };
-        let client = Client::new(config).map_err(|error| client_failure(&error))?;
+        let client = Client::new(client_config).map_err(|error| client_failure(&error))?;
         let local_dir = std::env::current_dir().map_err(|error| Failure::local(Path::new("."), &error))?;
-        let preferred = match &global.server {
-            Some(endpoint) => Some(endpoint.clone()),
+        let named = match &global.server {
+            Some(server) => Some(server.clone()),
             None => state_dir::server_of_environment()?,
         };
         Ok(Self {
@@ -84,23 +97,29 @@ impl Context {
             line: None,
             remote_dir: DirPath::root(),
             local_dir,
+            config,
             client,
             trust: trust_of(global),
             state_dir,
             session: None,
             on_demand: None,
-            preferred,
+            named,
         })
     }
 
-    /// The server named by the command line or the environment.
-    pub(crate) fn preferred(&self) -> Option<&Endpoint> {
-        self.preferred.as_ref()
+    /// The server named by the command line, the environment or the configuration file.
+    pub(crate) fn preferred(&self) -> Option<&ServerName> {
+        self.named.as_ref().or(self.config.defaults.server.as_ref())
     }
 
-    /// Connects to `endpoint` once a remote verb needs it.
-    pub(crate) fn connect_on_demand(&mut self, endpoint: Endpoint) {
-        self.on_demand = Some(endpoint);
+    /// Connects to `server` once a remote verb needs it.
+    pub(crate) fn connect_on_demand(&mut self, server: &ServerName) {
+        self.on_demand = Some(self.config.resolve(server));
+    }
+
+    /// Whether a remote verb would connect by itself, or already has.
+    pub(crate) fn is_connectable(&self) -> bool {
+        self.session.is_some() || self.on_demand.is_some()
     }
 
     /// The client, for local work that the library does too.
@@ -133,8 +152,8 @@ impl Context {
     }
 
     /// Connects to `endpoint` before anything else is done.
-    pub(crate) async fn connect_first(&mut self, endpoint: &Endpoint) -> Result<(), Failure> {
-        self.connect(endpoint).await.map(|_| ())
+    pub(crate) async fn connect_first(&mut self, server: &ServerName) -> Result<(), Failure> {
+        self.connect(&self.config.resolve(server)).await.map(|_| ())
     }
 
     /// The connection, made now when that was put off until it is needed.
@@ -144,24 +163,25 @@ impl Context {
             return Ok(session.clone());
         }
         match self.on_demand.take() {
-            Some(endpoint) => self.connect(&endpoint).await,
+            Some(target) => self.connect(&target).await,
             None => Err(self.not_connected()),
         }
     }
 
     /// `connme`: connects, or says what there is a connection to.
-    pub(crate) async fn connme(&mut self, wanted: Option<&Endpoint>) -> Result<(), Failure> {
+    pub(crate) async fn connme(&mut self, wanted: Option<&ServerName>) -> Result<(), Failure> {
         // Connecting again is what this command is for: a dead connection needs no words.
         let _ = self.drop_dead_session();
         self.on_demand = None;
-        match plan(self.server(), wanted, || self.default_endpoint()) {
+        let wanted = wanted.map(|server| self.config.resolve(server));
+        match plan(self.server(), wanted, || self.default_target()) {
             Plan::Stay => {
                 self.answer_connected(true);
                 Ok(())
             }
             Plan::Refuse => Err(self.already_connected()),
-            Plan::Connect(endpoint) => {
-                self.connect(&endpoint).await?;
+            Plan::Connect(target) => {
+                self.connect(&target).await?;
                 self.answer_connected(false);
                 Ok(())
             }
@@ -181,24 +201,34 @@ impl Context {
         }
     }
 
-    fn default_endpoint(&self) -> Endpoint {
-        let last = || state_dir::last_server(&self.state_dir).map(Endpoint::Address);
+    /// What `connme` without an argument connects to.
+    pub(crate) fn default_target(&self) -> Target {
         let localhost = || {
             let address = HostPort::new("localhost", fulmar_proto::DEFAULT_PORT);
-            Endpoint::Address(address.expect("a plain name and a port above 0 are an address"))
+            address.expect("a plain name and a port above 0 are an address")
         };
-        self.preferred.clone().or_else(last).unwrap_or_else(localhost)
+        let last = || {
+            let address = state_dir::last_server(&self.state_dir).unwrap_or_else(localhost);
+            let named = self.config.host_at(&address).map(Target::from);
+            named.unwrap_or_else(|| Target::from(Endpoint::Address(address)))
+        };
+        match self.preferred() {
+            Some(server) => self.config.resolve(server),
+            None => last(),
+        }
     }
 
-    async fn connect(&mut self, endpoint: &Endpoint) -> Result<Session, Failure> {
-        let result = self.client.connect(endpoint, &self.trust).await;
+    async fn connect(&mut self, target: &Target) -> Result<Session, Failure> {
+        let endpoint = &target.endpoint;
+        let trust = trust_for(&self.trust, target);
+        let result = self.client.connect(endpoint, &trust).await;
         let session = match result {
             Ok(session) => session,
             Err(Error::UnknownServer { address, fingerprint }) if self.may_ask() => {
                 self.ask_about(&address, fingerprint).await?;
                 let trusted = self.client.trust_server(&address, fingerprint);
                 trusted.map_err(|error| self.failure(&error, &address.to_string()))?;
-                let result = self.client.connect(endpoint, &self.trust).await;
+                let result = self.client.connect(endpoint, &trust).await;
                 result.map_err(|error| self.failure(&error, &address.to_string()))?
             }
             Err(error) => return Err(self.failure(&error, &endpoint.address().to_string())),
@@ -211,7 +241,11 @@ impl Context {
             session.rtt().as_millis(),
             session.fingerprint()
         ));
-        self.remote_dir = DirPath::root();
+        self.remote_dir = match self.mode {
+            // A single command means what it says, whatever the file says.
+            Mode::OneShot => DirPath::root(),
+            Mode::Batch | Mode::Shell => target.start_dir.clone().unwrap_or_else(DirPath::root),
+        };
         self.session = Some(session.clone());
         Ok(session)
     }
@@ -260,8 +294,25 @@ impl Context {
             return Ok(());
         };
         self.remote_dir = DirPath::root();
-        let failure = Failure::new(ExitCode::Connection, "connection-lost", "the connection was lost");
-        Err(failure.about(session.address().to_string()).hint("connme connects again"))
+        let revoked = session.lost().is_some_and(|error| error.kind() == ErrorKind::Refused);
+        let failure = if revoked {
+            let own = self.client.fingerprint();
+            Failure::new(ExitCode::Refused, "refused", "this client's access was revoked").hint(format!(
+                "ask for an invite (`fulmar invite` on the server), or to be enrolled with {own}"
+            ))
+        } else {
+            Failure::new(ExitCode::Connection, "connection-lost", "the connection was lost")
+                .hint("connme connects again")
+        };
+        Err(failure.about(session.address().to_string()))
+    }
+
+    /// A command as it would be typed here, for hints.
+    pub(crate) fn to_run(&self, command: &str) -> String {
+        match self.mode {
+            Mode::OneShot => format!("fulmar {command}"),
+            Mode::Batch | Mode::Shell => command.to_owned(),
+        }
     }
 
     /// Tells of a failure of `verb`.
@@ -301,12 +352,12 @@ impl Context {
     }
 }
 
-fn plan(server: Option<&HostPort>, wanted: Option<&Endpoint>, default: impl FnOnce() -> Endpoint) -> Plan {
+fn plan(server: Option<&HostPort>, wanted: Option<Target>, default: impl FnOnce() -> Target) -> Plan {
     match (server, wanted) {
         (Some(_), None) => Plan::Stay,
-        (Some(server), Some(wanted)) if wanted.address() == server => Plan::Stay,
+        (Some(server), Some(wanted)) if wanted.endpoint.address() == server => Plan::Stay,
         (Some(_), Some(_)) => Plan::Refuse,
-        (None, Some(wanted)) => Plan::Connect(wanted.clone()),
+        (None, Some(wanted)) => Plan::Connect(wanted),
         (None, None) => Plan::Connect(default()),
     }
 }
@@ -322,6 +373,14 @@ fn trust_of(global: &Global) -> Trust {
         Some(fingerprint) => Trust::Pinned(fingerprint),
         None if global.trust_new => Trust::RecordNew,
         None => Trust::KnownOnly,
+    }
+}
+
+/// What to think of the key of `target`: the command line's word counts more than the file's.
+fn trust_for(named: &Trust, target: &Target) -> Trust {
+    match (named, target.pin) {
+        (Trust::Pinned(_), _) | (_, None) => named.clone(),
+        (Trust::KnownOnly | Trust::RecordNew, Some(pin)) => Trust::Pinned(pin),
     }
 }
 
@@ -344,19 +403,30 @@ pub(crate) fn host_name() -> String {
 mod tests {
     use super::*;
 
-    fn endpoint(text: &str) -> Endpoint {
-        text.parse().expect("an endpoint")
+    fn target(text: &str) -> Target {
+        Target::from(text.parse::<Endpoint>().expect("an endpoint"))
     }
 
     #[test]
     fn connme_keeps_a_connection_and_never_swaps_it() {
         let lab: HostPort = "lab".parse().expect("an address");
-        let default = || endpoint("elsewhere");
+        let default = || target("elsewhere");
         assert_eq!(plan(Some(&lab), None, default), Plan::Stay);
-        assert_eq!(plan(Some(&lab), Some(&endpoint("LAB:4433")), default), Plan::Stay);
-        assert_eq!(plan(Some(&lab), Some(&endpoint("lab:1")), default), Plan::Refuse);
-        assert_eq!(plan(None, Some(&endpoint("lab:1")), default), Plan::Connect(endpoint("lab:1")));
-        assert_eq!(plan(None, None, default), Plan::Connect(endpoint("elsewhere")));
+        assert_eq!(plan(Some(&lab), Some(target("LAB:4433")), default), Plan::Stay);
+        assert_eq!(plan(Some(&lab), Some(target("lab:1")), default), Plan::Refuse);
+        assert_eq!(plan(None, Some(target("lab:1")), default), Plan::Connect(target("lab:1")));
+        assert_eq!(plan(None, None, default), Plan::Connect(target("elsewhere")));
+    }
+
+    #[test]
+    fn a_pin_of_the_file_counts_unless_the_command_line_names_one() {
+        let (file, line) = (Fingerprint([1; 32]), Fingerprint([2; 32]));
+        let pinned = Target { pin: Some(file), ..target("lab") };
+        for named in [Trust::KnownOnly, Trust::RecordNew] {
+            assert_eq!(trust_for(&named, &pinned), Trust::Pinned(file));
+            assert_eq!(trust_for(&named, &target("lab")), named);
+        }
+        assert_eq!(trust_for(&Trust::Pinned(line), &pinned), Trust::Pinned(line));
     }
 
     #[test]

@@ -2,13 +2,13 @@
 
 use std::io::IsTerminal as _;
 
-use fulmar_client::Endpoint;
 use fulmar_proto::address::HostPort;
 
 use crate::{
     exit_code::ExitCode,
     one_shot::cancelled,
     output::{Failure, failure::io_message},
+    server_name::ServerName,
     session::Context,
     signals::{Caught, Signals},
     verb::Verb,
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Runs commands until the user leaves. `endpoint` is connected to first.
-pub(crate) async fn run(endpoint: Option<Endpoint>, context: &mut Context) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(endpoint: Option<ServerName>, context: &mut Context) -> Result<ExitCode, Failure> {
     let mut signals = Signals::catch()?;
     if endpoint.is_some() {
         let connme = Verb::Connme { endpoint };

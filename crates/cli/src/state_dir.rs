@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy as _;
-use fulmar_client::Endpoint;
 use fulmar_proto::address::HostPort;
 use fulmar_transport::private_file::{self, PrivateFileError};
 
 use crate::{
     exit_code::ExitCode,
     output::{Failure, failure::io_message},
+    server_name::ServerName,
 };
 
 /// The environment variable that names the state folder.
@@ -43,13 +43,13 @@ pub(crate) fn locate(option: Option<&Path>) -> Result<PathBuf, Failure> {
 }
 
 /// The server that the environment names.
-pub(crate) fn server_of_environment() -> Result<Option<Endpoint>, Failure> {
+pub(crate) fn server_of_environment() -> Result<Option<ServerName>, Failure> {
     let Some(text) = std::env::var_os(SERVER_VARIABLE).filter(|text| !text.is_empty()) else {
         return Ok(None);
     };
     let text = text.to_string_lossy();
     match text.parse() {
-        Ok(endpoint) => Ok(Some(endpoint)),
+        Ok(server) => Ok(Some(server)),
         Err(error) => Err(Failure::usage(format!("{error}")).about(SERVER_VARIABLE)),
     }
 }

@@ -1,46 +1,71 @@
 //! The verbs: one definition for the command line, the shell and batches.
 
+mod examples;
+
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Subcommand, ValueEnum};
-use fulmar_client::Endpoint;
-use fulmar_proto::upload::OnExists;
+use fulmar_proto::{fingerprint::Fingerprint, upload::OnExists};
+
+use crate::server_name::{HostName, ServerName};
 
 /// A command of the shell, of a batch, or of the command line.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Connect to a server; when already connected, say to which.
-    #[command(visible_aliases = ["open", "connect"])]
+    ///
+    /// The server is an address with or without a port (IPv6 in brackets), a name of the configuration file, or the
+    /// invite that the server printed, which makes this machine known to it. A server whose key is not known yet is
+    /// asked about.
+    #[command(visible_aliases = ["open", "connect"], after_help = examples::CONNME)]
     Connme {
-        /// The server [default: FULMAR_SERVER, the last one used, localhost].
-        endpoint: Option<Endpoint>,
+        /// The server [default: FULMAR_SERVER, the configuration file's, the last one used, localhost].
+        endpoint: Option<ServerName>,
     },
     /// List a directory.
-    #[command(visible_alias = "dir")]
+    ///
+    /// Names that begin with a dot are left out unless asked for. A directory's name ends in a slash.
+    #[command(visible_alias = "dir", after_help = examples::LS)]
     Ls(LsArgs),
     /// Tell the size of files, and of directories with all that is in them.
-    #[command(visible_alias = "du")]
+    ///
+    /// MB are 10^6 bytes; the exact number of bytes stands behind.
+    #[command(visible_alias = "du", after_help = examples::SIZE)]
     Size {
         /// What to measure.
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<String>,
     },
     /// Remove files.
-    #[command(visible_alias = "del")]
+    ///
+    /// What was removed is gone for good: there is no bin. The answer names it.
+    #[command(visible_alias = "del", after_help = examples::RM)]
     Rm(RmArgs),
     /// Send files to the server.
-    #[command(visible_aliases = ["put", "mput"])]
+    ///
+    /// A file appears under its name only when all of it has arrived, was verified and is on the server's disk. What exists
+    /// there is replaced only if you say so.
+    #[command(visible_aliases = ["put", "mput"], after_help = examples::UPLOAD)]
     Upload(TransferArgs),
     /// Fetch files from the server.
-    #[command(visible_aliases = ["get", "mget"])]
+    ///
+    /// A file appears under its name only when all of it has arrived, was verified and is on the local disk. What exists
+    /// there is replaced only if you say so.
+    #[command(visible_aliases = ["get", "mget"], after_help = examples::DOWNLOAD)]
     Download(TransferArgs),
     /// Describe one file or directory.
+    ///
+    /// Its kind, size, time and permissions, and what the server's catalog knows of it: type, digest, who stored it.
+    #[command(after_help = examples::STAT)]
     Stat {
         /// What to describe.
         #[arg(value_name = "PATH")]
         path: String,
     },
     /// Make a directory.
+    ///
+    /// Its parent has to exist, unless -p makes that too.
+    #[command(after_help = examples::MKDIR)]
     Mkdir {
         /// Make missing directories above it too, and accept one that exists.
         #[arg(short, long)]
@@ -50,8 +75,14 @@ pub(crate) enum Verb {
         path: String,
     },
     /// Rename a file or a directory, or move it into an existing directory.
+    ///
+    /// It happens at once, on the server alone: no bytes are sent.
+    #[command(after_help = examples::MV)]
     Mv(MvArgs),
     /// Compare a local file and a remote one by their BLAKE3 digests.
+    ///
+    /// Both sides read the whole file now. The exit code is 10 when they differ.
+    #[command(after_help = examples::VERIFY)]
     Verify {
         /// The local file.
         #[arg(value_name = "LOCAL")]
@@ -61,42 +92,130 @@ pub(crate) enum Verb {
         remote: String,
     },
     /// Print a remote file's BLAKE3 digest.
+    ///
+    /// It is what b3sum prints for the same bytes.
+    #[command(after_help = examples::HASH)]
     Hash {
         /// The file.
         #[arg(value_name = "PATH")]
         path: String,
     },
     /// Change the remote directory (shell and batch).
+    ///
+    /// Remote paths that do not begin with a slash start there.
+    #[command(after_help = examples::CD)]
     Cd {
         /// The directory [default: the root].
         #[arg(value_name = "DIR")]
         path: Option<String>,
     },
     /// Print the remote directory (shell and batch).
+    ///
+    /// The served directory is /.
+    #[command(after_help = examples::PWD)]
     Pwd,
     /// List a local directory.
+    ///
+    /// Names that begin with a dot are left out unless asked for.
+    #[command(after_help = examples::LLS)]
     Lls(LlsArgs),
     /// Change the local directory (shell and batch).
+    ///
+    /// Uploads are looked for there, and downloads go there.
+    #[command(after_help = examples::LCD)]
     Lcd {
         /// The directory [default: your home directory].
         #[arg(value_name = "DIR")]
         path: Option<PathBuf>,
     },
     /// Print the local directory.
+    ///
+    /// Uploads are looked for there, and downloads go there.
+    #[command(after_help = examples::LPWD)]
     Lpwd,
+    /// Say what there is a connection to, and how it fares.
+    ///
+    /// The server, its key, what this client was granted at connecting, and what the transport has measured: round-trip
+    /// time, congestion window, losses. Without a connection: what connme would connect to, and this client's own key.
+    #[command(after_help = examples::STATUS)]
+    Status,
+    /// List, name, trust and forget servers.
+    ///
+    /// Names are kept in the configuration file (FULMAR_CONFIG, else fulmar/config.toml in your configuration folder), the
+    /// keys of servers in known_hosts in the state folder. Without a command it lists both.
+    #[command(disable_help_subcommand = true, after_help = examples::HOSTS)]
+    Hosts {
+        #[command(subcommand)]
+        command: Option<HostsCommand>,
+    },
     /// Print help, on one command when it is named.
-    #[command(visible_alias = "?")]
+    ///
+    /// COMMAND --help prints the same.
+    #[command(visible_alias = "?", after_help = examples::HELP)]
     Help {
         /// The command.
         #[arg(value_name = "COMMAND")]
         command: Option<String>,
     },
     /// Close the connection and stay in the shell; when not connected, leave the shell.
-    #[command(visible_alias = "bye")]
+    ///
+    /// Everything that was answered before is done; nothing is lost.
+    #[command(visible_alias = "bye", after_help = examples::BYEBYE)]
     Byebye,
     /// Leave the shell.
-    #[command(visible_alias = "exit")]
+    ///
+    /// So does the end of the input (Ctrl-D). A connection is closed first.
+    #[command(visible_alias = "exit", after_help = examples::QUIT)]
     Quit,
+}
+
+/// What to do with named and known servers.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum HostsCommand {
+    /// List servers with names and servers whose keys are known.
+    List,
+    /// Give a server a name.
+    Add(AddHostArgs),
+    /// Take a server's name away; its key stays known.
+    Remove {
+        /// The name.
+        name: HostName,
+    },
+    /// Accept a server's key before the first connection.
+    Trust {
+        /// The server: an address or a name.
+        endpoint: ServerName,
+        /// The key, as `fulmar fingerprint` on the server prints it.
+        #[arg(value_name = "SHA256:...")]
+        key: Fingerprint,
+    },
+    /// Forget the keys of a server, so that a new one can be accepted.
+    Forget {
+        /// The server: an address or a name.
+        endpoint: ServerName,
+    },
+}
+
+/// A server that is to have a name.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct AddHostArgs {
+    /// Its name: letters, digits, '-', '_' and '.'.
+    pub(crate) name: HostName,
+    /// Its address, with a port unless that is 4433.
+    pub(crate) endpoint: ServerName,
+    /// The only key to accept from it.
+    // The same identifier as the global option's: on the command line it takes that one's place here.
+    #[arg(long, value_name = "SHA256:...")]
+    pub(crate) fingerprint: Option<Fingerprint>,
+    /// The first remote directory of shells and batches that connect to it by this name.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) start_dir: Option<String>,
+    /// Connect to it when no server is named.
+    #[arg(long)]
+    pub(crate) default: bool,
+    /// Replace a server of this name.
+    #[arg(short, long)]
+    pub(crate) force: bool,
 }
 
 /// What to list, and how.
@@ -229,6 +348,8 @@ impl Verb {
             Self::Lls(_) => "lls",
             Self::Lcd { .. } => "lcd",
             Self::Lpwd => "lpwd",
+            Self::Status => "status",
+            Self::Hosts { .. } => "hosts",
             Self::Help { .. } => "help",
             Self::Byebye => "byebye",
             Self::Quit => "quit",

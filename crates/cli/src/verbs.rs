@@ -3,15 +3,18 @@
 mod connection;
 mod describe;
 mod download;
+mod hosts;
 mod local;
 mod ls;
 mod names;
 mod rm;
 mod size;
+mod status;
 mod transfer;
 mod upload;
 mod verify;
 
+pub(crate) use ls::terminal_width;
 pub(crate) use names::shown_dir;
 
 use crate::{
@@ -40,7 +43,7 @@ pub(crate) async fn run(verb: &Verb, context: &mut Context) -> Flow {
             Flow::Next(failure.code)
         }
     };
-    if flow == Flow::Next(ExitCode::Connection) {
+    if matches!(flow, Flow::Next(ExitCode::Connection | ExitCode::Refused)) {
         context.forget_dead_session();
     }
     match context.printer.stdout_failure() {
@@ -75,15 +78,17 @@ async fn dispatch(verb: &Verb, context: &mut Context) -> Result<Flow, Failure> {
         Verb::Lls(args) => local::lls(context, args).await?,
         Verb::Lcd { path } => local::lcd(context, path.as_deref())?,
         Verb::Lpwd => local::lpwd(context),
+        Verb::Status => status::status(context).await?,
+        Verb::Hosts { command } => hosts::hosts(context, command.as_ref()).await?,
         Verb::Help { command } => help(context, command.as_deref())?,
     };
     Ok(Flow::Next(code))
 }
 
 fn help(context: &Context, command: Option<&str>) -> Result<ExitCode, Failure> {
-    let text = match (context.mode, command) {
-        (Mode::OneShot, None) => words::program_help(),
-        _ => words::help(command)?,
+    let text = match context.mode {
+        Mode::OneShot => words::program_help(command)?,
+        Mode::Batch | Mode::Shell => words::help(command)?,
     };
     context.printer.raw(&format!("{}\n", text.trim_end()));
     Ok(ExitCode::Done)

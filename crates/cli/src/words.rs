@@ -6,7 +6,7 @@ use clap::{
 };
 use fulmar_proto::text::Escaped;
 
-use crate::{args::Cli, output::Failure, verb::Verb};
+use crate::{args::Cli, help, output::Failure, verb::Verb, verbs::terminal_width};
 
 /// A line of the shell or of a batch.
 #[derive(Debug, Parser)]
@@ -62,35 +62,37 @@ pub(crate) fn parse_line(line: &str) -> Result<Parsed, BadLine> {
 
 /// The help text of the shell, or of one command.
 pub(crate) fn help(command: Option<&str>) -> Result<String, Failure> {
-    let mut line = Line::command();
-    // Subcommands know how they are called only once the whole is built.
-    line.build();
-    let Some(wanted) = command else { return Ok(overview(&line)) };
-    let wanted = wanted.to_lowercase();
-    match line.find_subcommand_mut(&wanted) {
-        Some(found) => Ok(tidy(&found.render_long_help().to_string())),
-        None => Err(Failure::usage("there is no such command").about(wanted).hint("help lists the commands")),
+    match command {
+        None => Ok(help::overview(&line_command(), terminal_width())),
+        Some(wanted) => help_on(line_command(), wanted).ok_or_else(|| no_help(wanted)),
     }
 }
 
-/// The help text of the program.
-pub(crate) fn program_help() -> String {
-    Cli::command().render_long_help().to_string()
+/// The help text of the program, or of one of its commands.
+pub(crate) fn program_help(command: Option<&str>) -> Result<String, Failure> {
+    let Some(wanted) = command else { return Ok(Cli::command().render_long_help().to_string()) };
+    let found = help_on(line_command(), wanted).or_else(|| help_on(built(Cli::command()), wanted));
+    found.ok_or_else(|| no_help(wanted))
 }
 
-fn overview(line: &clap::Command) -> String {
-    let verbs: Vec<_> = line
-        .get_subcommands()
-        .filter(|verb| verb.get_name() != "help")
-        .map(|verb| {
-            let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
-            let aliases: Vec<_> = verb.get_visible_aliases().collect();
-            let aliases =
-                if aliases.is_empty() { String::new() } else { format!(" ({})", aliases.join(", ")) };
-            format!("  {:<9} {about}{aliases}\n", verb.get_name())
-        })
-        .collect();
-    format!("{}\nhelp COMMAND tells more about one of them.\n", verbs.concat())
+fn help_on(mut commands: clap::Command, wanted: &str) -> Option<String> {
+    let found = commands.find_subcommand_mut(wanted.to_lowercase())?;
+    Some(tidy(&found.render_long_help().to_string()))
+}
+
+fn no_help(wanted: &str) -> Failure {
+    Failure::usage("there is no such command").about(wanted).hint("help lists the commands")
+}
+
+/// The definition of the shell's lines.
+pub(crate) fn line_command() -> clap::Command {
+    built(Line::command())
+}
+
+/// Subcommands know how they are called only once the whole is built.
+fn built(mut command: clap::Command) -> clap::Command {
+    command.build();
+    command
 }
 
 /// Without the name of a program, of which a line has none, the parser leaves a gap.
@@ -134,8 +136,18 @@ fn no_such_command(error: &clap::Error) -> Failure {
         Some(ContextValue::Strings(words)) if !words.is_empty() => {
             failure.hint(format!("did you mean {}? help lists the commands", words.join(" or ")))
         }
-        _ => failure.hint("help lists the commands"),
+        _ => match group_of(&error.render().to_string()) {
+            Some(group) => failure.hint(format!("{group} --help lists its commands")),
+            None => failure.hint("help lists the commands"),
+        },
     }
+}
+
+/// The command that has commands of its own, of which none was named.
+fn group_of(rendered: &str) -> Option<String> {
+    let usage = rendered.lines().find_map(|line| line.trim().strip_prefix("Usage:"))?;
+    let words: Vec<_> = usage.split_whitespace().take_while(|word| !word.starts_with(['[', '<'])).collect();
+    (!matches!(words.as_slice(), [] | ["fulmar"])).then(|| words.join(" "))
 }
 
 /// Escapes what could act on a terminal and nothing else.
@@ -226,6 +238,14 @@ mod tests {
     }
 
     #[test]
+    fn below_a_command_the_hint_leads_to_its_own_help() {
+        let nested = bad("hosts nonsense");
+        assert_eq!((nested.verb.as_str(), nested.failure.object.as_deref()), ("hosts", Some("nonsense")));
+        assert_eq!(nested.failure.hint.as_deref(), Some("hosts --help lists its commands"));
+        assert_eq!(bad("nonsense").failure.hint.as_deref(), Some("help lists the commands"));
+    }
+
+    #[test]
     fn a_missing_argument_is_answered_in_one_line() {
         let bad = bad("rm");
         let text = bad.failure.lines("rm", None);
@@ -239,6 +259,9 @@ mod tests {
         assert!(help(None).expect("help").contains("connme"));
         assert!(help(Some("UPLOAD")).expect("help").contains("--on-exists"));
         assert!(help(Some("nonsense")).is_err());
+        assert!(help(Some("serve")).is_err(), "that is no command of the shell");
+        assert!(program_help(Some("serve")).expect("help").contains("--listen"));
+        assert!(program_help(Some("ls")).expect("help").contains("Usage: ls"));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The objects that `--json` prints: one per line, `"v":1` and a `"type"` in each. Sizes are bytes, durations
 //! nanoseconds, times RFC 3339, hashes hexadecimal. Fields are only ever added.
 
+pub(crate) mod admin;
+
 use fulmar_client::{Outcome, Session, Transferred};
 use fulmar_proto::{
     listing::{Entry as ListedEntry, EntryKind, EntryName},

@@ -1,15 +1,17 @@
 //! `connme` and `byebye`.
 
-use fulmar_client::Endpoint;
-
 use super::Flow;
 use crate::{
     exit_code::ExitCode,
     output::{Failure, objects::Done},
+    server_name::ServerName,
     session::Context,
 };
 
-pub(super) async fn connme(context: &mut Context, endpoint: Option<&Endpoint>) -> Result<ExitCode, Failure> {
+pub(super) async fn connme(
+    context: &mut Context,
+    endpoint: Option<&ServerName>,
+) -> Result<ExitCode, Failure> {
     context.connme(endpoint).await?;
     Ok(ExitCode::Done)
 }

@@ -4,7 +4,7 @@ use std::{fs, io, path::Path, time::UNIX_EPOCH};
 
 use fulmar_proto::{text::Escaped, time::Timestamp};
 
-use super::ls::terminal_width;
+use super::terminal_width;
 use crate::{
     exit_code::ExitCode,
     output::{

@@ -95,7 +95,7 @@ impl Form {
     }
 }
 
-pub(super) fn terminal_width() -> usize {
+pub(crate) fn terminal_width() -> usize {
     let size = rustix::termios::tcgetwinsize(std::io::stdout());
     size.ok().map(|size| usize::from(size.ws_col)).filter(|width| *width > 0).unwrap_or(DEFAULT_WIDTH)
 }
