@@ -32,7 +32,9 @@ fn hint(error: &Error, object: &str, own: Fingerprint) -> Option<String> {
         Error::NoLocalDirectory { .. } => {
             Some("it is made locally, with your own shell; lls shows what is there".into())
         }
-        Error::Resolve(_) => Some("is the name right? `fulmar hosts` lists the servers that are known here".into()),
+        Error::Resolve(_) => {
+            Some("is the name right? `fulmar hosts` lists the servers that are known here".into())
+        }
         Error::Dial(_) | Error::NoWelcome => Some(unreachable_hint(object)),
         Error::Local { path, error } => hint_of_disk(error, &path.to_string_lossy()),
         Error::LocalName(_) => Some("give it another name there: upload FILE NAME".into()),

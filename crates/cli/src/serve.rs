@@ -197,7 +197,9 @@ fn open_failure(error: &OpenError, dir: &Path) -> Failure {
     };
     let failure = Failure::new(code, kind, error.to_string()).about(dir.to_string_lossy());
     match error {
-        OpenError::Locked => failure.hint("stop that one, or serve another directory; `ps -C fulmar` shows it"),
+        OpenError::Locked => {
+            failure.hint("stop that one, or serve another directory; `ps -C fulmar` shows it")
+        }
         _ => failure.hint(format!("ls -ld {} shows who may write there", quoted(&dir.to_string_lossy()))),
     }
 }
