@@ -50,7 +50,7 @@ fn start(cli: &Cli) -> ExitCode {
     let printer = Arc::new(Printer::new(PrinterOptions {
         json: global.json,
         quiet: global.quiet,
-        verbose: global.verbose,
+        verbose: global.verbose > 0,
         progress: global.progress.or(progress).unwrap_or_default(),
     }));
     let result =

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use fulmar_proto::{fingerprint::Fingerprint, grants::Grants};
 
 use crate::{
@@ -72,9 +72,9 @@ pub(crate) struct Global {
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
 
-    /// Print more on standard error.
-    #[arg(short, long, global = true)]
-    pub(crate) verbose: bool,
+    /// Print more on standard error: which address answered, what crossed the network, why nothing did.
+    #[arg(short, long, action = ArgAction::Count, global = true)]
+    pub(crate) verbose: u8,
 
     /// Accept only a server with this key.
     #[arg(long, value_name = "SHA256:...", global = true)]

@@ -8,6 +8,7 @@ mod config;
 mod demo;
 mod exit_code;
 mod generated;
+mod glob;
 mod help;
 mod hints;
 mod invite;

@@ -333,9 +333,9 @@ impl Context {
         below.unwrap_or(path)
     }
 
-    /// Shows the progress of `verb` on `name`.
-    pub(crate) fn progress(&self, verb: &'static str, name: &str) -> Progress {
-        Progress::new(&self.printer, verb, name)
+    /// Shows the progress of `verb` on so many files, and on so many bytes in all when that is known.
+    pub(crate) fn progress(&self, verb: &'static str, files: usize, bytes_total: Option<u64>) -> Progress {
+        Progress::new(&self.printer, verb, files, bytes_total)
     }
 
     /// A local path as it was typed, resolved against the current local directory. Where no other shell has done it,

@@ -32,7 +32,7 @@ pub(crate) enum Verb {
     /// MB are 10^6 bytes; the exact number of bytes stands behind.
     #[command(visible_alias = "du", after_help = examples::SIZE)]
     Size {
-        /// What to measure.
+        /// What to measure. Patterns such as 'logs/*.gz' are expanded.
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<String>,
     },
@@ -227,7 +227,7 @@ pub(crate) struct LsArgs {
     /// Names that begin with a dot too.
     #[arg(short)]
     pub(crate) all: bool,
-    /// The directory [default: the current one].
+    /// The directory, or a pattern such as 'logs/*.gz' [default: the current directory].
     #[arg(value_name = "DIR")]
     pub(crate) path: Option<String>,
 }
@@ -252,7 +252,8 @@ pub(crate) struct RmArgs {
     /// Remove directories with all that is in them.
     #[arg(short, long)]
     pub(crate) recursive: bool,
-    /// What to remove.
+    /// What to remove. Patterns such as 'logs/*.gz' are expanded: everything that matches is removed and named,
+    /// without a question.
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<String>,
 }
@@ -290,15 +291,20 @@ pub(crate) struct ExistingArgs {
     /// Replace targets that exist: the same as --on-exists overwrite.
     #[arg(short, long, conflicts_with = "on_exists")]
     force: bool,
-    /// What to do when a target exists.
-    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
-    on_exists: Existing,
+    /// What to do when a target exists [default: fail].
+    #[arg(long, value_name = "WHAT", value_enum)]
+    on_exists: Option<Existing>,
 }
 
 impl ExistingArgs {
+    /// Whether anything was said.
+    pub(crate) fn is_given(self) -> bool {
+        self.force || self.on_exists.is_some()
+    }
+
     /// What both options together come to.
     pub(crate) fn on_exists(self) -> OnExists {
-        match self.on_exists {
+        match self.on_exists.unwrap_or_default() {
             _ if self.force => OnExists::Overwrite,
             Existing::Fail => OnExists::Fail,
             Existing::Overwrite => OnExists::Overwrite,
@@ -323,7 +329,8 @@ pub(crate) struct TransferArgs {
     #[arg(long = "to", value_name = "DIR")]
     pub(crate) to: Option<PathBuf>,
     /// The files, then the target: a directory or, for one file, a new name [default: the current directory].
-    /// `-` is standard input or output.
+    /// `-` is standard input or output. Patterns such as '*.jpg' stand for the files that they match; then the target
+    /// has to be a directory.
     #[arg(required = true, value_name = "FILE")]
     pub(crate) operands: Vec<PathBuf>,
 }

@@ -8,6 +8,7 @@ mod local;
 mod ls;
 mod names;
 mod rm;
+mod several;
 mod size;
 mod status;
 mod transfer;

@@ -177,25 +177,36 @@ impl<'a> Size<'a> {
 
 /// How far a transfer or a hash is.
 #[derive(Debug, Serialize)]
-pub(crate) struct Progress<'a> {
+pub(crate) struct Progress {
     v: u32,
     r#type: &'static str,
-    verb: &'a str,
-    path: &'a str,
+    verb: &'static str,
+    path: String,
     bytes: u64,
     total: Option<u64>,
     elapsed_ns: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    files_done: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    files_total: Option<usize>,
 }
 
-impl<'a> Progress<'a> {
+impl Progress {
     pub(crate) fn new(
-        verb: &'a str,
-        path: &'a str,
+        verb: &'static str,
+        path: &str,
         bytes: u64,
         total: Option<u64>,
         elapsed: std::time::Duration,
     ) -> Self {
-        Self { v: V, r#type: "progress", verb, path, bytes, total, elapsed_ns: units::nanos(elapsed) }
+        let (path, elapsed_ns) = (path.to_owned(), units::nanos(elapsed));
+        let (files_done, files_total) = (None, None);
+        Self { v: V, r#type: "progress", verb, path, bytes, total, elapsed_ns, files_done, files_total }
+    }
+
+    /// The same of one of several files: how many of them have ended, out of how many.
+    pub(crate) fn among(self, (done, total): (usize, usize)) -> Self {
+        if total > 1 { Self { files_done: Some(done), files_total: Some(total), ..self } } else { self }
     }
 }
 

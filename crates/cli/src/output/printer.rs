@@ -3,12 +3,17 @@
 use std::{
     fmt,
     io::{self, IsTerminal as _, Write as _},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use serde::Serialize;
 
-use super::{Failure, failure::io_message, objects, progress::ProgressMode};
+use super::{
+    Failure,
+    failure::io_message,
+    objects,
+    progress::{Bars, ProgressMode},
+};
 use crate::exit_code::ExitCode;
 
 /// What decides about the form of the output.
@@ -32,6 +37,8 @@ pub(crate) struct Printer {
     stderr_is_terminal: bool,
     /// Why nothing more goes to standard output, once a write has failed.
     stdout_error: Mutex<Option<io::Error>>,
+    /// Bars that are on the terminal now.
+    bars: Mutex<Option<Arc<Bars>>>,
 }
 
 impl Printer {
@@ -42,6 +49,7 @@ impl Printer {
             stdout_is_terminal: io::stdout().is_terminal(),
             stderr_is_terminal: io::stderr().is_terminal(),
             stdout_error: Mutex::new(None),
+            bars: Mutex::new(None),
         }
     }
 
@@ -126,8 +134,9 @@ impl Printer {
 
     /// A question, or anything else that must be seen, on standard error.
     pub(crate) fn write_stderr(&self, line: impl fmt::Display) {
-        // When even standard error is gone there is nobody left to tell.
-        let _ = writeln!(io::stderr(), "{line}");
+        // In one piece, and when even standard error is gone there is nobody left to tell.
+        let text = format!("{line}\n");
+        self.around_bars(|| drop(io::stderr().write_all(text.as_bytes())));
     }
 
     /// A failure: its lines on standard error, and with `--json` its object on standard output.
@@ -165,12 +174,28 @@ impl Printer {
         }
     }
 
-    fn write_stdout(&self, text: &str) {
-        if self.is_open()
-            && let Err(error) = io::stdout().write_all(text.as_bytes())
-        {
-            self.fail_stdout(error);
+    /// From now on everything that is printed goes around these bars, or around none.
+    pub(in crate::output) fn go_around(&self, bars: Option<Arc<Bars>>) {
+        *self.bars.lock().unwrap_or_else(PoisonError::into_inner) = bars;
+    }
+
+    /// Writes while no bar is on the terminal.
+    fn around_bars<T>(&self, write: impl FnOnce() -> T) -> T {
+        let bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match bars {
+            Some(bars) => bars.around(write),
+            None => write(),
         }
+    }
+
+    fn write_stdout(&self, text: &str) {
+        if !self.is_open() {
+            return;
+        }
+        let write = || io::stdout().write_all(text.as_bytes());
+        // Where standard output is something else, bars are not in its way.
+        let written = if self.stdout_is_terminal { self.around_bars(write) } else { write() };
+        written.unwrap_or_else(|error| self.fail_stdout(error));
     }
 
     fn fail_stdout(&self, error: io::Error) {

@@ -1,44 +1,36 @@
 //! Progress of transfers and hashes, in one of several forms.
 
+mod bars;
+mod board;
+mod layout;
+mod meter;
+mod mode;
+
 use std::{
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use fulmar_client::{Event, Observer};
 use fulmar_proto::text::Escaped;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use tokio::time::{MissedTickBehavior, interval};
 
-use super::{Printer, objects, units};
+use self::board::Board;
+pub(super) use bars::Bars;
+pub(crate) use mode::ProgressMode;
 
-/// How progress is shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum ProgressMode {
-    /// A bar when standard error is a terminal, otherwise nothing.
-    #[default]
-    Auto,
-    /// A bar, when standard error is a terminal.
-    Bar,
-    /// A line on standard error every ten seconds.
-    Plain,
-    /// Objects on standard output, at most ten per second.
-    Json,
-    /// Nothing.
-    None,
-}
+use super::{Printer, objects};
 
-const BAR_INTERVAL: Duration = Duration::from_millis(100);
-/// A transfer that is over sooner shows no bar: it would only flicker.
-const BAR_DELAY: Duration = Duration::from_millis(300);
+/// Bars are drawn this often. What happens in between is only taken note of.
+const TICK: Duration = Duration::from_millis(100);
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 const JSON_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Shows how one command on one object gets on. The bar is gone once this is dropped.
+/// Shows how the files of one command get on. Bars are gone once this is dropped.
 pub(crate) struct Progress {
     printer: Arc<Printer>,
     verb: &'static str,
-    /// The object, as it is.
-    name: String,
     started: Instant,
     sink: Sink,
     state: Mutex<State>,
@@ -46,227 +38,215 @@ pub(crate) struct Progress {
 
 enum Sink {
     Nothing,
-    Bar(ProgressBar),
+    Bars(Arc<Bars>),
     Lines,
     Objects,
 }
 
-impl Sink {
-    /// How long after the start, and then after the last time, something is shown again.
-    fn intervals(&self) -> (Duration, Duration) {
-        match self {
-            Self::Nothing => (Duration::MAX, Duration::MAX),
-            Self::Bar(_) => (BAR_DELAY, BAR_INTERVAL),
-            Self::Lines => (PLAIN_INTERVAL, PLAIN_INTERVAL),
-            // A script sees an object for each transfer, a person no line for one that takes a moment.
-            Self::Objects => (Duration::ZERO, JSON_INTERVAL),
-        }
-    }
+struct State {
+    board: Board,
+    /// When the last line of [`Sink::Lines`] was printed.
+    last_line: Duration,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    total: Option<u64>,
-    /// How long after the start that was.
-    last_shown: Option<Duration>,
+/// One file of a command: takes note of its events. Dropped before [`FileProgress::end`], it has failed.
+pub(crate) struct FileProgress<'a> {
+    progress: &'a Progress,
+    id: u64,
+    ended: bool,
 }
 
 impl Progress {
-    /// Shows the progress of `verb` on `name`.
-    pub(crate) fn new(printer: &Arc<Printer>, verb: &'static str, name: &str) -> Self {
-        let sink = match effective(printer) {
-            ProgressMode::Bar => Sink::Bar(bar(name)),
+    /// Shows the progress of `verb` on so many files, and on so many bytes in all when that is known.
+    pub(crate) fn new(
+        printer: &Arc<Printer>,
+        verb: &'static str,
+        files: usize,
+        bytes_total: Option<u64>,
+    ) -> Self {
+        let sink = match mode::effective(printer) {
+            ProgressMode::Bar => Sink::Bars(Arc::new(Bars::new())),
             ProgressMode::Plain => Sink::Lines,
             ProgressMode::Json => Sink::Objects,
             ProgressMode::Auto | ProgressMode::None => Sink::Nothing,
         };
-        Self {
-            printer: Arc::clone(printer),
-            verb,
-            name: name.to_owned(),
-            started: Instant::now(),
-            sink,
-            state: Mutex::new(State::default()),
+        let state = State { board: Board::new(files, bytes_total), last_line: Duration::ZERO };
+        Self { printer: Arc::clone(printer), verb, started: Instant::now(), sink, state: Mutex::new(state) }
+    }
+
+    /// One of the files begins.
+    pub(crate) fn file(&self, name: &str, bytes: Option<u64>) -> FileProgress<'_> {
+        let id = self.with_state(|state, now| state.board.begin(name, bytes, now));
+        FileProgress { progress: self, id, ended: false }
+    }
+
+    /// Does `work`, and shows every now and then how far it is, also when nothing moves.
+    pub(crate) async fn watch<T>(&self, work: impl Future<Output = T>) -> T {
+        if matches!(self.sink, Sink::Nothing | Sink::Objects) {
+            return work.await;
         }
-    }
-
-    fn begin(&self, total: Option<u64>) {
-        self.with_state(|state| state.total = total);
-    }
-
-    fn show(&self, bytes: u64) {
-        let now = Instant::now();
-        let elapsed = now.duration_since(self.started);
-        let due = self.with_state(|state| {
-            let due = is_due(self.sink.intervals(), elapsed, state.last_shown);
-            if due {
-                state.last_shown = Some(elapsed);
+        let mut work = pin!(work);
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                _ = ticks.tick() => self.tick(),
             }
-            due.then_some(state.total)
-        });
-        if let Some(total) = due {
-            self.print(bytes, total, elapsed);
         }
     }
 
-    fn print(&self, bytes: u64, total: Option<u64>, elapsed: Duration) {
+    fn tick(&self) {
         match &self.sink {
-            Sink::Nothing => {}
-            Sink::Bar(bar) => {
-                if bar.length() != Some(total.unwrap_or(0)) {
-                    bar.set_style(style(total.is_some()));
-                    bar.set_length(total.unwrap_or(0));
+            Sink::Nothing | Sink::Objects => {}
+            Sink::Bars(bars) => {
+                let (board, now) = self.with_state(|state, now| (state.board.clone(), now));
+                if bars.draw(&board, now) {
+                    self.printer.go_around(Some(Arc::clone(bars)));
                 }
-                bar.set_position(bytes);
-                bar.tick();
             }
-            Sink::Lines => self.printer.note(plain_line(&self.name, bytes, total, elapsed)),
-            Sink::Objects => {
-                self.printer
-                    .object_now(&objects::Progress::new(self.verb, &self.name, bytes, total, elapsed));
+            Sink::Lines => {
+                let line = self.with_state(State::line_if_due);
+                line.into_iter().for_each(|line| self.printer.note(line));
             }
         }
     }
 
-    fn with_state<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    /// A file has this many bytes, and is this long when that is news.
+    fn reached(&self, id: u64, bytes: u64, total: Option<u64>) {
+        let object = self.with_state(|state, now| {
+            total.into_iter().for_each(|total| state.board.sized(id, total));
+            state.board.reached(id, bytes, now);
+            if matches!(self.sink, Sink::Objects) { state.object_if_due(self.verb, id, now) } else { None }
+        });
+        object.into_iter().for_each(|object| self.printer.object_now(&object));
+    }
+
+    fn restarted(&self, id: u64) {
+        let name = self.with_state(|state, _| state.board.row_mut(id).map(|row| row.name.clone()));
+        if let Some(name) = name {
+            self.printer.note(format_args!("{}: it changed meanwhile; starting once more", Escaped(&name)));
+        }
+    }
+
+    fn with_state<T>(&self, change: impl FnOnce(&mut State, Duration) -> T) -> T {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner), self.started.elapsed())
     }
 }
 
-impl Observer for Progress {
-    fn on(&self, event: Event) {
-        match event {
-            Event::Started { size } => self.begin(size),
-            Event::Acknowledged { bytes } => self.show(bytes),
-            Event::Hashing { done, total } => {
-                // The other side tells a total of 0 while it does not know it.
-                let total = Some(total).filter(|total| *total > 0);
-                let known = self.with_state(|state| state.total);
-                if known != total {
-                    self.begin(total);
-                }
-                self.show(done);
-            }
-            Event::Restarted => {
-                self.printer
-                    .note(format_args!("{}: it changed meanwhile; starting once more", Escaped(&self.name)));
-            }
+impl State {
+    fn line_if_due(&mut self, now: Duration) -> Option<String> {
+        if now.saturating_sub(self.last_line) < PLAIN_INTERVAL {
+            return None;
         }
+        self.last_line = now;
+        Some(layout::plain_line(&self.board, now)).filter(|line| !line.is_empty())
+    }
+
+    /// A script is told of each file at once, and then at intervals.
+    fn object_if_due(&mut self, verb: &'static str, id: u64, now: Duration) -> Option<objects::Progress> {
+        let files = (self.board.files_done, self.board.files_total);
+        let row = self.board.row_mut(id)?;
+        if row.last_told.is_some_and(|last| now.saturating_sub(last) < JSON_INTERVAL) {
+            return None;
+        }
+        row.last_told = Some(now);
+        let elapsed = now.saturating_sub(row.begun);
+        Some(objects::Progress::new(verb, &row.name, row.bytes, row.total, elapsed).among(files))
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if let Sink::Bar(bar) = &self.sink {
-            bar.finish_and_clear();
+        if let Sink::Bars(bars) = &self.sink {
+            self.printer.go_around(None);
+            bars.clear();
         }
     }
 }
 
-/// What the wish for progress comes to, given where the output goes.
-fn effective(printer: &Printer) -> ProgressMode {
-    choose(printer.progress_mode(), printer.is_json(), printer.is_quiet(), printer.stderr_is_terminal())
-}
-
-fn choose(wish: ProgressMode, json: bool, quiet: bool, terminal: bool) -> ProgressMode {
-    match wish {
-        ProgressMode::Auto if json || quiet => ProgressMode::None,
-        ProgressMode::Auto | ProgressMode::Bar if terminal => ProgressMode::Bar,
-        ProgressMode::Auto | ProgressMode::Bar => ProgressMode::None,
-        wish => wish,
+impl FileProgress<'_> {
+    /// The file has ended.
+    pub(crate) fn end(mut self, succeeded: bool) {
+        self.ended = true;
+        self.progress.with_state(|state, _| state.board.end(self.id, succeeded));
     }
 }
 
-fn is_due((first, next): (Duration, Duration), elapsed: Duration, last_shown: Option<Duration>) -> bool {
-    match last_shown {
-        None => elapsed >= first,
-        Some(last) => elapsed.saturating_sub(last) >= next,
-    }
-}
-
-fn plain_line(name: &str, bytes: u64, total: Option<u64>, elapsed: Duration) -> String {
-    let name = Escaped(name);
-    let done = units::size(bytes);
-    let rate = units::rate(bytes, elapsed);
-    match total {
-        Some(total) if total > 0 => {
-            let percent = u128::from(bytes) * 100 / u128::from(total);
-            format!("{name}  {percent} %  {done} of {}  {rate}", units::size(total))
+impl Drop for FileProgress<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.progress.with_state(|state, _| state.board.end(self.id, false));
         }
-        _ => format!("{name}  {done}  {rate}"),
     }
 }
 
-fn bar(name: &str) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
-    bar.set_style(style(false));
-    bar.set_message(Escaped(name).to_string());
-    bar
-}
-
-fn style(total_is_known: bool) -> ProgressStyle {
-    let template = if total_is_known {
-        "{wide_msg} [{bar:20}] {percent:>3} %  {done}  {rate}  {eta}"
-    } else {
-        "{wide_msg} {done}  {rate}"
-    };
-    ProgressStyle::with_template(template)
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .progress_chars("#>-")
-        .with_key("done", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
-            let _ = out.write_str(&units::size(state.pos()));
-        })
-        .with_key("rate", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
-            // The estimate is a float that may be anything at the very start.
-            let per_second = state.per_sec();
-            let bytes = if per_second.is_finite() { per_second.max(0.0) as u64 } else { 0 };
-            let _ = out.write_str(&units::rate(bytes, Duration::from_secs(1)));
-        })
+impl Observer for FileProgress<'_> {
+    fn on(&self, event: Event) {
+        match event {
+            Event::Started { size } => {
+                let id = self.id;
+                self.progress.with_state(|state, _| {
+                    size.into_iter().for_each(|size| state.board.sized(id, size));
+                });
+            }
+            Event::Acknowledged { bytes } => self.progress.reached(self.id, bytes, None),
+            // The other side tells a total of 0 while it does not know it.
+            Event::Hashing { done, total } => {
+                self.progress.reached(self.id, done, Some(total).filter(|total| *total > 0));
+            }
+            Event::Restarted => self.progress.restarted(self.id),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_bar_needs_a_terminal() {
-        assert_eq!(choose(ProgressMode::Auto, false, false, true), ProgressMode::Bar);
-        assert_eq!(choose(ProgressMode::Auto, false, false, false), ProgressMode::None);
-        assert_eq!(choose(ProgressMode::Bar, false, false, false), ProgressMode::None);
-        assert_eq!(choose(ProgressMode::Bar, false, true, true), ProgressMode::Bar);
+    fn at(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    fn state(files: usize, total: Option<u64>) -> State {
+        State { board: Board::new(files, total), last_line: Duration::ZERO }
     }
 
     #[test]
-    fn json_alone_prints_no_progress() {
-        assert_eq!(choose(ProgressMode::Auto, true, false, true), ProgressMode::None);
-        assert_eq!(choose(ProgressMode::Json, true, false, false), ProgressMode::Json);
-        assert_eq!(choose(ProgressMode::Json, false, false, true), ProgressMode::Json);
-        assert_eq!(choose(ProgressMode::Auto, false, true, true), ProgressMode::None);
-        assert_eq!(choose(ProgressMode::Plain, true, false, false), ProgressMode::Plain);
+    fn a_plain_line_comes_every_ten_seconds_whatever_the_number_of_files() {
+        let mut state = state(3, Some(4_000_000));
+        let (a, b) = (state.board.begin("a", None, at(0)), state.board.begin("b", None, at(0)));
+        state.board.reached(a, 500_000, at(9_000));
+        state.board.reached(b, 500_000, at(9_000));
+        assert_eq!(state.line_if_due(at(9_999)), None);
+        let line = state.line_if_due(at(10_000)).expect("due");
+        assert_eq!(line, "0 of 3 files  25 %  1.00 / 4.00 MB  0.454 MB/s  0:30 left");
+        assert_eq!(state.line_if_due(at(19_999)), None);
+        assert!(state.line_if_due(at(20_000)).is_some());
     }
 
     #[test]
-    fn nothing_is_shown_too_often() {
-        let (first, next) = (Duration::from_millis(300), Duration::from_millis(100));
-        let due = |elapsed, last: Option<u64>| {
-            is_due((first, next), Duration::from_millis(elapsed), last.map(Duration::from_millis))
-        };
-        assert!(!due(299, None));
-        assert!(due(300, None));
-        assert!(!due(399, Some(300)));
-        assert!(due(400, Some(300)));
-        assert!(is_due(Sink::Objects.intervals(), Duration::ZERO, None));
-        assert!(!is_due(Sink::Nothing.intervals(), Duration::from_secs(3600), None));
+    fn a_plain_line_of_one_file_names_it() {
+        let mut state = state(1, None);
+        let id = state.board.begin("a\tb", Some(4_000_000), at(0));
+        state.board.reached(id, 1_000_000, at(10_000));
+        let line = state.line_if_due(at(10_000)).expect("due");
+        assert_eq!(line, "a\\tb  25 %  1000 / 4000 kB  0.454 MB/s  0:30 left");
+        state.board.end(id, true);
+        assert_eq!(state.line_if_due(at(20_000)), None, "nothing is under way");
     }
 
     #[test]
-    fn a_plain_line_says_how_far() {
-        let second = Duration::from_secs(1);
-        assert_eq!(
-            plain_line("a\tb", 1_000_000, Some(4_000_000), second),
-            "a\\tb  25 %  1.00 MB of 4.00 MB  1.0 MB/s"
-        );
-        assert_eq!(plain_line("-", 1_000_000, None, second), "-  1.00 MB  1.0 MB/s");
-        assert_eq!(plain_line("-", 0, Some(0), second), "-  0 B  <0.001 MB/s");
+    fn objects_come_at_once_and_then_at_intervals_for_each_file() {
+        let mut state = state(2, None);
+        let (a, b) = (state.board.begin("a", None, at(0)), state.board.begin("b", None, at(50)));
+        let mut told = |id, millis| state.object_if_due("upload", id, at(millis)).is_some();
+        assert!(told(a, 0));
+        assert!(!told(a, 99));
+        assert!(told(b, 99));
+        assert!(told(a, 100));
+        assert!(!told(b, 198));
+        assert!(told(b, 199));
     }
 }

@@ -11,6 +11,14 @@ pub(crate) fn megabytes(bytes: u64) -> String {
 
 /// Bytes in the largest decimal unit that leaves a number of at least 1: `812 B`, `4.20 kB`, `12.58 MB`.
 pub(crate) fn size(bytes: u64) -> String {
+    match unit_of(bytes) {
+        Some((unit, word)) => format!("{} {word}", two_decimals(bytes, unit)),
+        None => format!("{bytes} B"),
+    }
+}
+
+/// The largest decimal unit that is not more than `bytes`; none below the kilobyte.
+fn unit_of(bytes: u64) -> Option<(u64, &'static str)> {
     const UNITS: [(u64, &str); 5] = [
         (1_000_000_000_000_000, "PB"),
         (1_000_000_000_000, "TB"),
@@ -18,10 +26,7 @@ pub(crate) fn size(bytes: u64) -> String {
         (1_000_000, "MB"),
         (1_000, "kB"),
     ];
-    match UNITS.iter().find(|(unit, _)| bytes >= *unit) {
-        Some((unit, word)) => format!("{} {word}", two_decimals(bytes, *unit)),
-        None => format!("{bytes} B"),
-    }
+    UNITS.into_iter().find(|(unit, _)| bytes >= *unit)
 }
 
 /// `bytes / unit` rounded half up, in whole numbers so that no size loses digits to floating point.
@@ -54,6 +59,39 @@ pub(crate) fn duration(elapsed: Duration) -> String {
         1_000..60_000 => format!("{}.{} s", millis / 1000, millis % 1000 / 100),
         60_000..3_600_000 => format!("{} min {} s", millis / 60_000, millis % 60_000 / 1000),
         _ => format!("{} h {} min", millis / 3_600_000, millis % 3_600_000 / 60_000),
+    }
+}
+
+/// How much there is of how much, in one unit: `689 / 1468 MB`, `4.2 / 12.6 MB`.
+pub(crate) fn part_of(done: u64, total: u64) -> String {
+    let Some((unit, word)) = unit_of(total / 10) else {
+        return format!("{done} / {total} B");
+    };
+    // One decimal as long as there are two digits before it; cut, so that no part looks like the whole.
+    let tenths = |bytes: u64| u128::from(bytes) * 10 / u128::from(unit);
+    if tenths(total) < 1_000 {
+        let decimal = |bytes| format!("{}.{}", tenths(bytes) / 10, tenths(bytes) % 10);
+        return format!("{} / {} {word}", decimal(done), decimal(total));
+    }
+    format!("{} / {} {word}", done / unit, total / unit)
+}
+
+/// As [`part_of`] with two decimals in the largest unit: `0.72 / 1.93 GB`.
+pub(crate) fn share_of(done: u64, total: u64) -> String {
+    match unit_of(total) {
+        Some((unit, _)) => format!("{} / {}", two_decimals(done, unit), size(total)),
+        None => format!("{done} / {total} B"),
+    }
+}
+
+/// The time that something will still take: `0:03`, `12:34`, `1:02:03`, at most `>99 h`.
+pub(crate) fn time_left(left: Duration) -> String {
+    let secs = left.as_secs();
+    let (hours, minutes, secs) = (secs / 3_600, secs % 3_600 / 60, secs % 60);
+    match hours {
+        0 => format!("{minutes}:{secs:02}"),
+        1..=99 => format!("{hours}:{minutes:02}:{secs:02}"),
+        _ => ">99 h".to_owned(),
     }
 }
 
@@ -151,6 +189,31 @@ mod tests {
     }
 
     #[test]
+    fn parts_have_the_unit_of_the_whole() {
+        assert_eq!(part_of(689_000_000, 1_468_006_400), "689 / 1468 MB");
+        assert_eq!(part_of(4_250_000, 12_582_912), "4.2 / 12.5 MB");
+        assert_eq!(part_of(99_999, 99_999), "99.9 / 99.9 kB");
+        assert_eq!(part_of(0, 9_999), "0 / 9999 B");
+        assert_eq!(share_of(720_000_000, 1_930_000_000), "0.72 / 1.93 GB");
+        assert_eq!(share_of(5, 700), "5 / 700 B");
+    }
+
+    #[test]
+    fn time_left_is_short() {
+        let cases = [
+            (0, "0:00"),
+            (3, "0:03"),
+            (754, "12:34"),
+            (3_723, "1:02:03"),
+            (359_999, "99:59:59"),
+            (360_000, ">99 h"),
+        ];
+        for (secs, text) in cases {
+            assert_eq!(time_left(Duration::from_secs(secs)), text);
+        }
+    }
+
+    #[test]
     fn times_are_rfc_3339() {
         let time = Timestamp::new(1_795_000_000, 250_000_000).expect("valid");
         assert_eq!(rfc3339(time).as_deref(), Some("2026-11-18T11:06:40.25Z"));
@@ -175,6 +238,7 @@ mod tests {
         fn no_number_panics(bytes: u64, nanos: u64, secs: i64, text: String) {
             let elapsed = Duration::from_nanos(nanos);
             let _ = (megabytes(bytes), size(bytes), rate(bytes, elapsed), duration(elapsed), parse_bytes(&text));
+            let _ = (part_of(bytes, nanos), share_of(bytes, nanos), time_left(elapsed));
             let time = Timestamp::new(secs, 7).expect("valid");
             let _ = (rfc3339(time), table_time(time));
         }

@@ -53,8 +53,10 @@ fn description(entry: &Entry, path: &str) -> Vec<[String; 2]> {
 pub(super) async fn hash(context: &mut Context, typed: &str) -> Result<ExitCode, Failure> {
     let path = resolve_below_root(&context.remote_dir, typed)?;
     let session = context.session().await?;
-    let progress = context.progress("hash", typed);
-    let result = session.hash(&path, false, &progress).await;
+    let progress = context.progress("hash", 1, None);
+    let file = progress.file(typed, None);
+    let result = progress.watch(session.hash(&path, false, &file)).await;
+    file.end(result.is_ok());
     drop(progress);
     let (bytes, root) = result.map_err(|error| context.failure(&error, typed))?;
     context.printer.object(&Done {

@@ -13,10 +13,17 @@ use std::{
 
 use fulmar_client::{DownloadTarget, Session, Transferred};
 
-use super::transfer::{self, Operands, is_stdio, remote_text};
+use super::{
+    several::{self, Work},
+    transfer::{self, Operands, Source, is_stdio, remote_text},
+};
 use crate::{
     exit_code::{ExitCode, Tally},
-    output::{Failure, objects::TransferDone},
+    glob::{
+        self, Skipped, Wanted,
+        remote::{RemoteMatch, RemoteMatches},
+    },
+    output::{Failure, objects::TransferDone, progress::FileProgress},
     remote_path::resolve_below_root,
     session::Context,
     verb::TransferArgs,
@@ -32,40 +39,79 @@ pub(super) async fn download(context: &mut Context, args: &TransferArgs) -> Resu
         }
     }
     let session = context.session().await?;
+    let context = &*context;
     if let (true, [file]) = (to_stdout, operands.files.as_slice()) {
         return fetch_to_stdout(context, &session, file, args).await;
     }
-    let mut tally = Tally::default();
-    for file in &operands.files {
-        if let Err(failure) = fetch(context, &session, file, &operands, args).await {
-            context.report("download", &failure);
-            tally.failed(failure.code);
-            if session.is_closed() {
-                break;
+    let Sources { mut sources, by_pattern, tally } = find_sources(context, &session, &operands).await;
+    transfer::check_names(&mut sources, args)?;
+    let typed = operands.target.as_deref();
+    let path = typed.map_or_else(|| context.local_dir.clone(), |typed| context.local_path(typed));
+    let must_be_directory = typed.is_none() || operands.must_be_directory || by_pattern;
+    let shown = path.to_string_lossy();
+    let directory = must_be_directory.then(|| context.shown_local(&shown));
+    let work = Work { verb: "download", sources: &sources, directory };
+    let fetch = async |source: &Source, progress: &FileProgress<'_>| {
+        let target = DownloadTarget::Path { path: path.clone(), must_be_directory };
+        let result = run(context, &session, &source.typed, target, args, progress).await;
+        result.map_err(|failure| hinted(failure, directory, typed))
+    };
+    Ok(several::run(context, &session, work, tally, fetch).await)
+}
+
+/// A failure that is about the target directory, with a hint if that looks like a pattern.
+fn hinted(failure: Failure, directory: Option<&str>, typed: Option<&Path>) -> Failure {
+    let hint = typed.and_then(Path::to_str).and_then(transfer::pattern_hint);
+    match hint {
+        Some(hint) if directory.is_some() && failure.object.as_deref() == directory => failure.hint(hint),
+        _ => failure,
+    }
+}
+
+/// The files that the operands stand for.
+struct Sources {
+    sources: Vec<Source>,
+    /// A pattern is among the operands.
+    by_pattern: bool,
+    /// Operands that lead to nothing. The others are fetched all the same.
+    tally: Tally,
+}
+
+async fn find_sources(context: &Context, session: &Session, operands: &Operands) -> Sources {
+    let (mut sources, mut by_pattern, mut tally) = (Vec::new(), false, Tally::default());
+    let mut skipped = Skipped::default();
+    for typed in &operands.files {
+        let found = match typed.to_str() {
+            Some(text) => glob::remote::expand(context, session, text, Wanted::Files, false).await,
+            None => Ok(None),
+        };
+        let found = match found {
+            Ok(None) => Ok(vec![Source { typed: typed.clone(), bytes: None }]),
+            Ok(Some(matches)) => {
+                by_pattern = true;
+                skipped += matches.skipped;
+                matched_sources(typed, matches)
+            }
+            Err(failure) => Err(failure),
+        };
+        match found {
+            Ok(mut found) => sources.append(&mut found),
+            Err(failure) => {
+                context.report("download", &failure);
+                tally.failed(failure.code);
             }
         }
     }
-    Ok(tally.code())
+    transfer::note_skipped(&context.printer, skipped);
+    Sources { sources, by_pattern, tally }
 }
 
-async fn fetch(
-    context: &Context,
-    session: &Session,
-    file: &Path,
-    operands: &Operands,
-    args: &TransferArgs,
-) -> Result<(), Failure> {
-    let typed = operands.target.as_deref();
-    let target = DownloadTarget::Path {
-        path: typed.map_or_else(|| context.local_dir.clone(), |typed| context.local_path(typed)),
-        must_be_directory: typed.is_none() || operands.must_be_directory,
-    };
-    let done = run(context, session, file, target, args).await?;
-    context.printer.object(&TransferDone::new("download", &done));
-    let destination = context.shown_local(&done.destination);
-    context.printer.answer(transfer::done_line(remote_text(file)?, destination, &done));
-    context.printer.flush();
-    Ok(())
+fn matched_sources(typed: &Path, matches: RemoteMatches) -> Result<Vec<Source>, Failure> {
+    if matches.found.is_empty() {
+        return Err(glob::no_match(&typed.to_string_lossy(), "ls shows what is there"));
+    }
+    let source = |file: RemoteMatch| Source { typed: file.typed.into(), bytes: Some(file.entry.size) };
+    Ok(matches.found.into_iter().map(source).collect())
 }
 
 async fn fetch_to_stdout(
@@ -78,7 +124,17 @@ async fn fetch_to_stdout(
     let stdout = stdout.map_err(|error| Failure::local(Path::new(transfer::STDIO), &error))?;
     let gone = Arc::new(AtomicBool::new(false));
     let writer = Watched { output: File::from(stdout), gone: Arc::clone(&gone) };
-    let result = run(context, session, file, DownloadTarget::Writer(Box::new(writer)), args).await;
+    let progress = context.progress("download", 1, None);
+    let observer = progress.file(&file.to_string_lossy(), None);
+    let target = DownloadTarget::Writer(Box::new(writer));
+    let fetching = run(context, session, file, target, args, &observer);
+    // A bar and what goes to the same terminal would be a mess.
+    let result = match context.printer.stdout_is_terminal() {
+        true => fetching.await,
+        false => progress.watch(fetching).await,
+    };
+    observer.end(result.is_ok());
+    drop(progress);
     if gone.load(Ordering::Relaxed) {
         // Whoever read it has seen enough and needs no words; yet the file was not all there.
         return Ok(ExitCode::Other);
@@ -89,6 +145,7 @@ async fn fetch_to_stdout(
         context.printer.object_aside(&TransferDone::new("download", &done));
     } else {
         context.printer.note(transfer::done_line(remote_text(file)?, &done.destination, &done));
+        context.printer.detail(several::detail_line(remote_text(file)?, &done));
     }
     Ok(ExitCode::Done)
 }
@@ -99,12 +156,11 @@ async fn run(
     file: &Path,
     target: DownloadTarget,
     args: &TransferArgs,
+    observer: &FileProgress<'_>,
 ) -> Result<Transferred, Failure> {
     let typed = remote_text(file)?;
     let path = resolve_below_root(&context.remote_dir, typed)?;
-    let progress = context.progress("download", typed);
-    let result = session.download(&path, target, &transfer::options(args), &progress).await;
-    drop(progress);
+    let result = session.download(&path, target, &transfer::options(args), observer).await;
     result.map_err(|error| context.failure(&error, typed))
 }
 

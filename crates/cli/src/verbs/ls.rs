@@ -1,5 +1,7 @@
 //! `ls`: what is in a remote directory.
 
+mod matches;
+
 use std::{cell::Cell, cmp::Ordering};
 
 use fulmar_client::{Error, Session};
@@ -11,6 +13,7 @@ use fulmar_proto::{
 
 use crate::{
     exit_code::ExitCode,
+    glob,
     output::{
         Failure, Printer,
         objects::{self, shown_name},
@@ -30,9 +33,16 @@ const DEFAULT_WIDTH: usize = 80;
 
 pub(super) async fn ls(context: &mut Context, args: &LsArgs) -> Result<ExitCode, Failure> {
     let typed = args.path.as_deref().unwrap_or(".");
-    let wanted = RemotePath::resolve(&context.remote_dir, typed)?;
+    if !glob::is_pattern(typed)? {
+        // A path that is none is told without a connection.
+        RemotePath::resolve(&context.remote_dir, typed)?;
+    }
     let session = context.session().await?;
     let form = Form::of(args, &context.printer);
+    if let Some(code) = matches::ls(context, &session, typed, form).await? {
+        return Ok(code);
+    }
+    let wanted = RemotePath::resolve(&context.remote_dir, typed)?;
     let mut output = Output::new(&context.printer, form, args.all, wanted.path.clone());
     match print_listing(&session, &wanted.path, &mut output).await {
         Ok(()) => Ok(ExitCode::Done),
@@ -44,8 +54,7 @@ pub(super) async fn ls(context: &mut Context, args: &LsArgs) -> Result<ExitCode,
 }
 
 async fn print_listing(session: &Session, directory: &DirPath, output: &mut Output<'_>) -> Result<(), Error> {
-    let details = matches!(output.form, Form::Objects | Form::Table);
-    let mut listing = session.list(directory, details).await?;
+    let mut listing = session.list(directory, output.form.needs_details()).await?;
     while let Some(entries) = listing.next_page().await? {
         output.take(entries);
         if !output.printer.is_open() {
@@ -92,6 +101,11 @@ impl Form {
             false if printer.stdout_is_terminal() => Self::Columns(terminal_width()),
             false => Self::Names,
         }
+    }
+
+    /// Whether entries are shown with what the catalog knows of them.
+    fn needs_details(self) -> bool {
+        matches!(self, Self::Objects | Self::Table)
     }
 }
 
@@ -162,7 +176,9 @@ impl<'a> Output<'a> {
                     self.printer.object(&objects::Entry::new(entry, self.path_of(entry)));
                 }
             }
-            Form::Table => print_table(self.printer, entries, !self.headed.replace(true)),
+            Form::Table => {
+                print_rows(self.printer, entries.iter().map(row), !self.headed.replace(true));
+            }
             Form::Columns(width) if !self.streaming => {
                 let names: Vec<String> = entries.iter().map(shown_name).collect();
                 table::columns(&names, width).iter().for_each(|line| self.printer.data(line));
@@ -179,9 +195,9 @@ impl<'a> Output<'a> {
     }
 }
 
-fn print_table(printer: &Printer, entries: &[Entry], with_heading: bool) {
+fn print_rows(printer: &Printer, rows: impl Iterator<Item = [String; 5]>, with_heading: bool) {
     let heading = with_heading.then(|| HEADING.map(str::to_owned));
-    let rows: Vec<_> = heading.into_iter().chain(entries.iter().map(row)).collect();
+    let rows: Vec<_> = heading.into_iter().chain(rows).collect();
     let align = [Align::Left, Align::Left, Align::Right, Align::Left, Align::Left];
     table::rows(align, &rows).iter().for_each(|line| printer.data(line));
 }

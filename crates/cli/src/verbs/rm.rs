@@ -5,6 +5,7 @@ use fulmar_proto::{error::ErrorCode, path::RelPath, text::Escaped};
 
 use crate::{
     exit_code::{ExitCode, Tally},
+    glob,
     hints::quoted,
     output::{Failure, objects::Done, units},
     remote_path::resolve_below_root,
@@ -14,8 +15,8 @@ use crate::{
 
 pub(super) async fn rm(context: &mut Context, args: &RmArgs) -> Result<ExitCode, Failure> {
     let mut tally = Tally::default();
-    for typed in &args.paths {
-        if let Err(failure) = remove(context, typed, args.recursive).await {
+    for name in glob::remote::all_names(context, "rm", &args.paths, &mut tally).await {
+        if let Err(failure) = remove(context, &name, args.recursive).await {
             context.report("rm", &failure);
             tally.failed(failure.code);
         }

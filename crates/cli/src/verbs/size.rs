@@ -5,6 +5,7 @@ use fulmar_proto::{listing::EntryKind, text::Escaped};
 
 use crate::{
     exit_code::{ExitCode, Tally},
+    glob,
     output::{Failure, objects, units},
     remote_path::RemotePath,
     session::Context,
@@ -12,8 +13,8 @@ use crate::{
 
 pub(super) async fn size(context: &mut Context, paths: &[String]) -> Result<ExitCode, Failure> {
     let mut tally = Tally::default();
-    for typed in paths {
-        if let Err(failure) = size_of(context, typed).await {
+    for name in glob::remote::all_names(context, "size", paths, &mut tally).await {
+        if let Err(failure) = size_of(context, &name).await {
             context.report("size", &failure);
             tally.failed(failure.code);
         }

@@ -1,6 +1,7 @@
 //! What uploads and downloads have in common: their operands, their options, and the line that they end in.
 
 use std::{
+    collections::{HashMap, HashSet},
     ffi::OsStr,
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
@@ -10,7 +11,9 @@ use fulmar_client::{Outcome, TransferOptions, Transferred};
 use fulmar_proto::text::Escaped;
 
 use crate::{
-    output::{Failure, units},
+    glob::{self, Skipped},
+    hints::quoted,
+    output::{Failure, Printer, units},
     session::Mode,
     verb::TransferArgs,
 };
@@ -46,6 +49,52 @@ impl Operands {
     /// The target's text; none: the current directory. Remote targets must be text.
     pub(super) fn remote_target(&self) -> Result<Option<&str>, Failure> {
         self.target.as_deref().map(remote_text).transpose()
+    }
+}
+
+/// One file that is to be transferred, as it was typed or as a pattern found it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Source {
+    pub(super) typed: PathBuf,
+    /// Its length, when it is known beforehand.
+    pub(super) bytes: Option<u64>,
+}
+
+/// Leaves each file in once. Two files of one name cannot both go into one directory, unless it was said what to do
+/// then.
+pub(super) fn check_names(sources: &mut Vec<Source>, args: &TransferArgs) -> Result<(), Failure> {
+    let mut seen = HashSet::with_capacity(sources.len());
+    sources.retain(|source| seen.insert(source.typed.clone()));
+    if args.existing.is_given() {
+        return Ok(());
+    }
+    let mut names = HashMap::with_capacity(sources.len());
+    for source in &*sources {
+        let Some(name) = source.typed.file_name() else { continue };
+        if let Some(other) = names.insert(name, &source.typed) {
+            let message = format!("would get the same name as {}", Escaped(&other.to_string_lossy()));
+            let failure = Failure::usage(message).about(source.typed.to_string_lossy());
+            return Err(failure.hint("--on-exists rename keeps both, --on-exists skip the first"));
+        }
+    }
+    Ok(())
+}
+
+/// The hint for a missing target that was rather meant as one more pattern for files.
+pub(super) fn pattern_hint(typed_target: &str) -> Option<String> {
+    let pattern = glob::is_pattern(typed_target).unwrap_or(true);
+    pattern.then(|| format!("--to . takes {} for files too", quoted(typed_target)))
+}
+
+/// Says once what patterns matched that is no file.
+pub(super) fn note_skipped(printer: &Printer, skipped: Skipped) {
+    for (count, one, many) in [
+        (skipped.directories, "directory", "directories"),
+        (skipped.others, "thing that is no file", "things that are no files"),
+    ] {
+        if count > 0 {
+            printer.note(format_args!("skipped {}", units::counted(count, one, many)));
+        }
     }
 }
 
@@ -149,6 +198,24 @@ mod tests {
         assert!(parse_line("put -f --on-exists skip a").is_err());
         let kept = options(&args("put -p --no-mtime a"));
         assert!(kept.keep_executable && !kept.keep_modified);
+    }
+
+    #[test]
+    fn a_name_is_wanted_once_and_a_file_sent_once() {
+        let source = |typed: &&str| Source { typed: typed.into(), bytes: None };
+        let checked = |line: &str, typed: &[&str]| {
+            let mut sources: Vec<Source> = typed.iter().map(source).collect();
+            check_names(&mut sources, &args(line)).map(|()| sources.len())
+        };
+        assert_eq!(checked("put a", &["a", "b", "a"]), Ok(2));
+        let refused = checked("put a", &["x/a", "b", "y/a"]).expect_err("one name, two files");
+        assert_eq!(
+            refused.lines("put", None).lines().next(),
+            Some("fulmar: put: y/a: would get the same name as x/a")
+        );
+        for line in ["put -f a", "put --on-exists rename a", "put --on-exists fail a"] {
+            assert_eq!(checked(line, &["x/a", "y/a", "y/a"]), Ok(2), "{line}");
+        }
     }
 
     #[test]

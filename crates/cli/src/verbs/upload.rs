@@ -7,14 +7,21 @@ use std::{
     path::Path,
 };
 
-use fulmar_client::{Error, Session, UploadSource};
+use fulmar_client::{Error, UploadSource};
 use fulmar_proto::{error::ErrorCode, upload::Destination};
 
-use super::transfer::{self, Operands, is_stdio};
+use super::{
+    several::{self, Work},
+    transfer::{self, Operands, Source, is_stdio},
+};
 use crate::{
     exit_code::{ExitCode, Tally},
+    glob::{
+        self, Skipped,
+        local::{LocalMatch, LocalMatches},
+    },
     hints::quoted,
-    output::{Failure, objects::TransferDone},
+    output::{Failure, progress::FileProgress},
     remote_path::RemotePath,
     session::Context,
     verb::TransferArgs,
@@ -25,27 +32,25 @@ pub(super) async fn upload(context: &mut Context, args: &TransferArgs) -> Result
     check_stdin(context, args, &operands)?;
     let typed_target = operands.remote_target()?.unwrap_or(".");
     let mut target = RemotePath::resolve(&context.remote_dir, typed_target)?.destination();
-    target.must_be_directory |= operands.must_be_directory;
     context.check_connectable()?;
-    let missing = check_files(context, &operands);
-    if !missing.is_done() {
-        return Ok(missing);
-    }
+    let Sources { mut sources, by_pattern } = match find_sources(context, &operands).await {
+        Ok(found) => found,
+        Err(code) => return Ok(code),
+    };
+    target.must_be_directory |= operands.must_be_directory || by_pattern;
+    transfer::check_names(&mut sources, args)?;
     let session = context.session().await?;
-    let mut tally = Tally::default();
-    for file in &operands.files {
-        if let Err(failure) = send(context, &session, file, (typed_target, &target), args).await {
-            context.report("upload", &failure);
-            tally.failed(failure.code);
-            // What is wrong with the directory is wrong for every file.
-            if session.is_closed()
-                || (target.must_be_directory && failure.object.as_deref() == Some(typed_target))
-            {
-                break;
-            }
-        }
-    }
-    Ok(tally.code())
+    let context = &*context;
+    let directory = target.must_be_directory.then_some(typed_target);
+    let work = Work { verb: "upload", sources: &sources, directory };
+    let send = async |source: &Source, progress: &FileProgress<'_>| {
+        let name = source.typed.to_string_lossy();
+        let result = session
+            .upload(source_of(context, &source.typed)?, &target, &transfer::options(args), progress)
+            .await;
+        result.map_err(|error| failure(context, &error, &name, typed_target, &target))
+    };
+    Ok(several::run(context, &session, work, Tally::default(), send).await)
 }
 
 /// Standard input is one file without a name, and only where no commands come from it.
@@ -62,41 +67,59 @@ fn check_stdin(context: &Context, args: &TransferArgs, operands: &Operands) -> R
     Err(failure.about(transfer::STDIO))
 }
 
-/// Tells of every local file that cannot be sent, before anything is sent.
-fn check_files(context: &Context, operands: &Operands) -> ExitCode {
-    let mut tally = Tally::default();
-    for file in operands.files.iter().filter(|file| !is_stdio(file)) {
-        let failure = match fs::metadata(context.local_path(file)) {
-            Ok(metadata) if metadata.is_dir() => {
-                Failure::new(ExitCode::Other, "is-a-directory", "is a directory; only files can be sent")
-                    .about(file.to_string_lossy())
-            }
-            Ok(_) => continue,
-            Err(error) => Failure::local(file, &error),
-        };
-        context.report("upload", &failure);
-        tally.failed(failure.code);
-    }
-    tally.code()
+/// The files that the operands stand for.
+struct Sources {
+    sources: Vec<Source>,
+    /// A pattern is among the operands.
+    by_pattern: bool,
 }
 
-async fn send(
-    context: &Context,
-    session: &Session,
-    file: &Path,
-    (typed_target, target): (&str, &Destination),
-    args: &TransferArgs,
-) -> Result<(), Failure> {
-    let name = file.to_string_lossy();
-    let source = source_of(context, file)?;
-    let progress = context.progress("upload", &name);
-    let result = session.upload(source, target, &transfer::options(args), &progress).await;
-    drop(progress);
-    let done = result.map_err(|error| failure(context, &error, &name, typed_target, target))?;
-    context.printer.object(&TransferDone::new("upload", &done));
-    context.printer.answer(transfer::done_line(&name, &done.destination, &done));
-    context.printer.flush();
-    Ok(())
+/// Finds the files, and tells of every one that cannot be sent, before anything is sent.
+async fn find_sources(context: &Context, operands: &Operands) -> Result<Sources, ExitCode> {
+    let (mut sources, mut by_pattern, mut tally) = (Vec::new(), false, Tally::default());
+    let mut skipped = Skipped::default();
+    for typed in &operands.files {
+        let found = match glob::local::expand(context, typed).await {
+            Ok(None) => plain_source(context, typed).map(|source| vec![source]),
+            Ok(Some(matches)) => {
+                by_pattern = true;
+                skipped += matches.skipped;
+                matched_sources(typed, matches)
+            }
+            Err(failure) => Err(failure),
+        };
+        match found {
+            Ok(mut found) => sources.append(&mut found),
+            Err(failure) => {
+                context.report("upload", &failure);
+                tally.failed(failure.code);
+            }
+        }
+    }
+    transfer::note_skipped(&context.printer, skipped);
+    if tally.code().is_done() { Ok(Sources { sources, by_pattern }) } else { Err(tally.code()) }
+}
+
+fn plain_source(context: &Context, typed: &Path) -> Result<Source, Failure> {
+    if is_stdio(typed) {
+        return Ok(Source { typed: typed.to_owned(), bytes: None });
+    }
+    match fs::metadata(context.local_path(typed)) {
+        Ok(metadata) if metadata.is_dir() => {
+            Err(Failure::new(ExitCode::Other, "is-a-directory", "is a directory; only files can be sent")
+                .about(typed.to_string_lossy()))
+        }
+        Ok(metadata) => Ok(Source { typed: typed.to_owned(), bytes: Some(metadata.len()) }),
+        Err(error) => Err(Failure::local(typed, &error)),
+    }
+}
+
+fn matched_sources(typed: &Path, matches: LocalMatches) -> Result<Vec<Source>, Failure> {
+    if matches.files.is_empty() {
+        return Err(glob::no_match(&typed.to_string_lossy(), "lls shows what is there"));
+    }
+    let source = |file: LocalMatch| Source { typed: file.typed, bytes: Some(file.bytes) };
+    Ok(matches.files.into_iter().map(source).collect())
 }
 
 fn source_of(context: &Context, file: &Path) -> Result<UploadSource, Failure> {
@@ -121,9 +144,11 @@ fn failure(
         _ => None,
     };
     match code {
-        Some(ErrorCode::NO_PARENT) => context
-            .failure(error, typed_target)
-            .hint(format!("mkdir -p {}", quoted(&missing_directory(target)))),
+        Some(ErrorCode::NO_PARENT) => {
+            let mkdir = || format!("mkdir -p {}", quoted(&missing_directory(target)));
+            let hint = transfer::pattern_hint(typed_target).unwrap_or_else(mkdir);
+            context.failure(error, typed_target).hint(hint)
+        }
         Some(ErrorCode::NOT_A_DIRECTORY | ErrorCode::IS_A_DIRECTORY | ErrorCode::EXISTS) => {
             context.failure(error, typed_target)
         }

@@ -20,17 +20,19 @@ pub(super) async fn verify(context: &mut Context, local: &Path, remote: &str) ->
     std::fs::metadata(&file).map_err(|error| Failure::local(local, &error))?;
     let session = context.session().await?;
     let shown_local = local.to_string_lossy();
-    let progress = context.progress("verify", &shown_local);
+    let progress = context.progress("verify", 1, None);
+    let observer = progress.file(&shown_local, None);
     // The progress is that of the local half; the server reads its bytes again meanwhile, whatever its catalog says.
     let here = async {
-        let result = context.client().hash_file(&file, &progress).await;
+        let result = context.client().hash_file(&file, &observer).await;
         result.map_err(|error| context.failure(&error, &shown_local))
     };
     let there = async {
         let result = session.hash(&path, true, &NoObserver).await;
         result.map_err(|error| context.failure(&error, remote))
     };
-    let result = tokio::try_join!(here, there);
+    let result = progress.watch(async { tokio::try_join!(here, there) }).await;
+    observer.end(result.is_ok());
     drop(progress);
     let ((bytes, root), (remote_bytes, remote_root)) = result?;
     if (bytes, root) != (remote_bytes, remote_root) {

@@ -5,6 +5,7 @@ pub(crate) mod data;
 pub(crate) mod peer;
 pub(crate) mod process;
 pub(crate) mod relay;
+pub(crate) mod screen;
 pub(crate) mod terminal;
 
 use std::{
@@ -86,13 +87,25 @@ impl Lab {
 
     /// The binary in a terminal.
     pub(crate) fn terminal(&self, who: &str, args: &[&str]) -> Terminal {
+        self.terminal_with(who, args, &[], (50, 200))
+    }
+
+    /// The binary in a terminal of so many rows and columns, with more in its environment.
+    pub(crate) fn terminal_with(
+        &self,
+        who: &str,
+        args: &[&str],
+        environment: &[(&str, &str)],
+        size: (u16, u16),
+    ) -> Terminal {
         let command = pty_process::blocking::Command::new(BINARY)
             .args(args)
             .env_clear()
             .envs(self.environment())
             .env("FULMAR_STATE", self.state(who))
+            .envs(environment.iter().copied())
             .current_dir(self.path("local"));
-        Terminal::start(command, &format!("fulmar {} (in a terminal)", args.join(" ")))
+        Terminal::start(command, size, &format!("fulmar {} (in a terminal)", args.join(" ")))
     }
 
     fn environment(&self) -> Vec<(&'static str, PathBuf)> {

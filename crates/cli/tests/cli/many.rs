@@ -39,10 +39,21 @@ fn s18_two_hundred_thousand_entries_cost_neither_side_memory() {
     }
     // Every name is there, once.
     let text = String::from_utf8(shell.stdout.bytes()[..seen].to_vec()).expect("text");
+    check_bound_of_patterns(&online);
     let mut names: Vec<&str> = text.lines().filter(|line| line.starts_with("file number ")).collect();
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), ENTRIES);
     shell.finish().expect(0).complains("not sorted");
     assert_eq!(text.lines().filter(|line| line.starts_with("file number ")).count(), ENTRIES);
+}
+
+/// A pattern may lead to a hundred thousand names, and to no more.
+#[track_caller]
+fn check_bound_of_patterns(online: &Online) {
+    let just_as_many = online.ok(["ls", "many/file number 0*"]);
+    assert_eq!(just_as_many.out().lines().count(), 100_000);
+    assert!(just_as_many.out().ends_with("many/file number 099999.txt\n"), "sorted");
+    let one_more = online.fails(1, ["ls", "many/file number {0*,100000.txt}"]);
+    one_more.complains("more than 100000 names match").complains("hint: ");
 }

@@ -167,6 +167,10 @@ fn a_batch_stops_at_the_first_failure_with_its_code() {
         ("nonsense\n", 2),
         ("rm\n", 2),
         ("download a.txt nowhere/\n", 3),
+        ("download *.zip\n", 3),
+        ("upload a* nowhere\n", 3),
+        ("upload a.txt ./a.txt --to /\n", 2),
+        ("rm **\n", 2),
         ("rm gone /\n", 7),
     ];
     for (line, code) in cases {

@@ -97,6 +97,12 @@ impl Transcript {
         })
     }
 
+    /// Waits for the end of the stream, which has to come.
+    #[track_caller]
+    pub(crate) fn wait_until_ended(&self) {
+        assert!(self.wait_for_end(WATCHDOG), "it does not end, but gives {:?}", tail(&self.text()));
+    }
+
     /// Waits for the end of the stream.
     fn wait_for_end(&self, within: Duration) -> bool {
         let (heard, changed) = &*self.0;

@@ -31,9 +31,13 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    pub(crate) fn start(command: pty_process::blocking::Command, shown: &str) -> Self {
+    pub(crate) fn start(
+        command: pty_process::blocking::Command,
+        (rows, columns): (u16, u16),
+        shown: &str,
+    ) -> Self {
         let (pty, pts) = pty_process::blocking::open().expect("a terminal");
-        pty.resize(pty_process::Size::new(50, 200)).expect("its size can be set");
+        pty.resize(pty_process::Size::new(rows, columns)).expect("its size can be set");
         let child = command.spawn(pts).expect("the binary starts");
         let pty = Arc::new(pty);
         let screen = Transcript::of(Screen(Arc::clone(&pty)));
@@ -67,5 +71,13 @@ impl Terminal {
     /// Waits for the end of the process.
     pub(crate) fn wait(self) -> Output {
         self.process.wait()
+    }
+
+    /// Waits for the end of the process and of all that it shows, and gives that too.
+    pub(crate) fn wait_for_all(self) -> (Output, String) {
+        let output = self.process.wait();
+        // The terminal ends with its last user.
+        self.screen.wait_until_ended();
+        (output, self.screen.text())
     }
 }
