@@ -38,7 +38,7 @@ impl Script {
 
     async fn next(&mut self, context: &mut Context) -> io::Result<Option<String>> {
         match self {
-            Self::Stdin => context.lines.next().await,
+            Self::Stdin => context.input.plain_line().await,
             Self::File(file) => read_line(file),
         }
     }

@@ -7,11 +7,12 @@ use fulmar_proto::{
 
 use crate::{exit_code::ExitCode, output::Failure};
 
-/// The failure that `error` is, about `object` unless the error names something else.
-pub(crate) fn failure_of(error: &Error, object: &str, own: Fingerprint) -> Failure {
+/// The failure that `error` is, about `object` unless the error names something else. In the shell commands are named
+/// as they are typed there.
+pub(crate) fn failure_of(error: &Error, object: &str, own: Fingerprint, in_shell: bool) -> Failure {
     let kind = error.kind();
     let object = error.subject().unwrap_or_else(|| object.to_owned());
-    let hint = hint(error, &object, own);
+    let hint = hint(error, &object, own, in_shell);
     let failure = Failure::new(ExitCode::from(kind), kind.word(), error.to_string()).about(object);
     match hint {
         Some(hint) => failure.hint(hint),
@@ -19,15 +20,20 @@ pub(crate) fn failure_of(error: &Error, object: &str, own: Fingerprint) -> Failu
     }
 }
 
-fn hint(error: &Error, object: &str, own: Fingerprint) -> Option<String> {
+fn hint(error: &Error, object: &str, own: Fingerprint, in_shell: bool) -> Option<String> {
     match error {
         Error::UnknownServer { .. } => {
             Some("compare it with `fulmar fingerprint` on the server, then use --trust-new".to_owned())
         }
-        Error::ServerKeyChanged { address, file, .. } => Some(format!(
-            "if the server really has a new key, remove the line of {address} from {} and connect again",
-            Escaped(&file.to_string_lossy())
-        )),
+        Error::ServerKeyChanged { address, .. } | Error::PinNotKnown { address, .. } => {
+            let program = if in_shell { "" } else { "fulmar " };
+            Some(format!(
+                "if the server was reinstalled: {program}hosts forget {address}, then connect again"
+            ))
+        }
+        Error::PinNotOffered { .. } => {
+            Some("compare with `fulmar fingerprint` on the server, or ask for a new invite there".to_owned())
+        }
         Error::Server(failure) => hint_of_code(failure.code, object, own),
         Error::NoLocalDirectory { .. } => {
             Some("it is made locally, with your own shell; lls shows what is there".into())
@@ -132,7 +138,7 @@ mod tests {
     use fulmar_proto::error::Failure as Refusal;
 
     fn hint_for(code: ErrorCode, object: &str) -> Option<String> {
-        hint(&Error::Server(Refusal::new(code)), object, Fingerprint([0; 32]))
+        hint(&Error::Server(Refusal::new(code)), object, Fingerprint([0; 32]), false)
     }
 
     #[test]
@@ -169,5 +175,23 @@ mod tests {
     fn a_stranger_learns_what_to_send_to_the_admin() {
         let hint = hint_for(ErrorCode::UNKNOWN_CLIENT, "lab").expect("a hint");
         assert!(hint.contains("SHA256:"), "{hint}");
+    }
+
+    #[test]
+    fn a_key_that_is_not_the_known_one_can_be_forgotten() {
+        let address: HostPort = "lab:4433".parse().expect("an address");
+        let fingerprint = Fingerprint([7; 32]);
+        let changed =
+            Error::ServerKeyChanged { address: address.clone(), known: vec![], offered: fingerprint };
+        let pin = fulmar_client::Pin::Caller(fingerprint);
+        let not_known = Error::PinNotKnown { address: address.clone(), known: vec![], pin };
+        for error in [changed, not_known] {
+            let hint_for = |in_shell| hint(&error, "lab", fingerprint, in_shell).expect("a hint");
+            assert!(hint_for(false).contains("fulmar hosts forget lab:4433"), "{}", hint_for(false));
+            assert!(hint_for(true).contains(": hosts forget lab:4433"), "{}", hint_for(true));
+        }
+        // A key that was demanded of a server that is not known: there is nothing to forget.
+        let in_vain = Error::PinNotOffered { address, pin, offered: fingerprint };
+        assert!(hint(&in_vain, "lab", fingerprint, true).is_some_and(|hint| !hint.contains("forget")));
     }
 }

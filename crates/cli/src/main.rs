@@ -23,6 +23,7 @@ mod session;
 mod shell;
 mod signals;
 mod state_dir;
+mod trust;
 mod verb;
 mod verbs;
 mod words;

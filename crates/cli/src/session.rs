@@ -2,6 +2,7 @@
 
 use std::{
     io::IsTerminal as _,
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -15,10 +16,14 @@ use crate::{
     config::{Config, Target},
     exit_code::ExitCode,
     hints,
-    lines::Lines,
-    output::{Failure, Printer, objects, progress::Progress},
+    one_shot::cancelled,
+    output::{Failure, Printer, failure::io_message, objects, progress::Progress},
     server_name::ServerName,
-    state_dir,
+    shell::{
+        input::{Input, Typed},
+        places::Scope,
+    },
+    state_dir, trust,
 };
 
 /// How long connecting may take unless told otherwise.
@@ -39,7 +44,8 @@ pub(crate) enum Mode {
 pub(crate) struct Context {
     pub(crate) printer: Arc<Printer>,
     pub(crate) mode: Mode,
-    pub(crate) lines: Lines,
+    /// Where commands and answers come from.
+    pub(crate) input: Input,
     /// The line of the batch that is being done.
     pub(crate) line: Option<u64>,
     /// The current remote directory; the root while not connected.
@@ -93,7 +99,7 @@ impl Context {
         Ok(Self {
             printer,
             mode,
-            lines: Lines::default(),
+            input: Input::default(),
             line: None,
             remote_dir: DirPath::root(),
             local_dir,
@@ -224,14 +230,14 @@ impl Context {
         let result = self.client.connect(endpoint, &trust).await;
         let session = match result {
             Ok(session) => session,
-            Err(Error::UnknownServer { address, fingerprint }) if self.may_ask() => {
-                self.ask_about(&address, fingerprint).await?;
+            Err(Error::UnknownServer { address, answered, fingerprint }) if self.may_ask() => {
+                self.ask_about(&address, answered, fingerprint).await?;
                 let trusted = self.client.trust_server(&address, fingerprint);
                 trusted.map_err(|error| self.failure(&error, &address.to_string()))?;
                 let result = self.client.connect(endpoint, &trust).await;
-                result.map_err(|error| self.failure(&error, &address.to_string()))?
+                result.map_err(|error| self.connect_failure(&error, endpoint))?
             }
-            Err(error) => return Err(self.failure(&error, &endpoint.address().to_string())),
+            Err(error) => return Err(self.connect_failure(&error, endpoint)),
         };
         state_dir::remember_last_server(&self.state_dir, session.address());
         self.printer.detail(format_args!(
@@ -255,18 +261,47 @@ impl Context {
         self.mode != Mode::Batch && std::io::stdin().is_terminal() && self.printer.stderr_is_terminal()
     }
 
-    async fn ask_about(&mut self, address: &HostPort, fingerprint: Fingerprint) -> Result<(), Failure> {
-        self.printer.write_stderr(format_args!(
-            "The server {address} is not known yet.\n  key fingerprint  {fingerprint}\n\
-             Compare it with what the server printed at its start (or `fulmar fingerprint` there).\n\
-             Trust this key? yes / no / paste the fingerprint:"
-        ));
-        let answer = self.lines.next().await.ok().flatten().unwrap_or_default();
-        if is_consent(&answer, fingerprint) {
-            return Ok(());
+    async fn ask_about(
+        &mut self,
+        address: &HostPort,
+        answered: Option<SocketAddr>,
+        fingerprint: Fingerprint,
+    ) -> Result<(), Failure> {
+        let answer = self.ask(&trust::question(address, answered, fingerprint), trust::PROMPT).await?;
+        trust::consent(&answer, fingerprint).map_err(|failure| failure.about(address.to_string()))
+    }
+
+    /// Asks the person at the terminal: `text` above, and `prompt` in front of the answer. The end of the input is an
+    /// empty answer, and Ctrl-C cancels the command. Only where there is somebody to ask.
+    pub(crate) async fn ask(&mut self, text: &str, prompt: &str) -> Result<String, Failure> {
+        self.printer.write_stderr(text);
+        match self.input.answer(&self.printer, prompt).await {
+            Typed::Line(answer) => Ok(answer),
+            Typed::End => Ok(String::new()),
+            Typed::Interrupted => Err(cancelled(ExitCode::Interrupted)),
+            Typed::Failed(error) => Err(Failure::usage(io_message(&error))),
         }
-        let failure = Failure::new(ExitCode::Untrusted, "server-untrusted", "the key was not accepted");
-        Err(failure.about(address.to_string()))
+    }
+
+    /// The failure of connecting. A key that has changed must not be missed among other lines: a person sees a banner.
+    fn connect_failure(&self, error: &Error, endpoint: &Endpoint) -> Failure {
+        if let Error::ServerKeyChanged { address, known, offered } = error
+            && self.printer.stderr_is_terminal()
+        {
+            self.printer.write_stderr(trust::changed_banner(address, known, *offered));
+        }
+        self.failure(error, &endpoint.address().to_string())
+    }
+
+    /// What a line is typed in.
+    pub(crate) fn scope(&self) -> Scope {
+        Scope {
+            session: self.session.clone(),
+            remote_dir: self.remote_dir.clone(),
+            local_dir: self.local_dir.clone(),
+            state_dir: self.state_dir.clone(),
+            host_names: self.config.host_names().map(str::to_owned).collect(),
+        }
     }
 
     /// Closes the connection, telling the server. Says whether there was one.
@@ -322,7 +357,8 @@ impl Context {
 
     /// The failure that an error of the library is, about `object`.
     pub(crate) fn failure(&self, error: &Error, object: &str) -> Failure {
-        let mut failure = hints::failure_of(error, object, self.client.fingerprint());
+        let in_shell = self.mode != Mode::OneShot;
+        let mut failure = hints::failure_of(error, object, self.client.fingerprint(), in_shell);
         failure.object = failure.object.map(|object| self.shown_local(&object).to_owned());
         failure
     }
@@ -341,14 +377,19 @@ impl Context {
     /// A local path as it was typed, resolved against the current local directory. Where no other shell has done it,
     /// `~` is the home directory.
     pub(crate) fn local_path(&self, typed: &Path) -> PathBuf {
-        let home = || std::env::var_os("HOME").filter(|home| !home.is_empty());
-        if self.mode != Mode::OneShot
-            && let Ok(rest) = typed.strip_prefix("~")
-            && let Some(home) = home()
-        {
-            return Path::new(&home).join(rest);
+        match self.mode {
+            Mode::OneShot => self.local_dir.join(typed),
+            Mode::Batch | Mode::Shell => below_local_dir(&self.local_dir, typed),
         }
-        self.local_dir.join(typed)
+    }
+}
+
+/// A local path as it is typed in the shell, where `~` is the home directory.
+pub(crate) fn below_local_dir(local_dir: &Path, typed: &Path) -> PathBuf {
+    let home = || std::env::var_os("HOME").filter(|home| !home.is_empty());
+    match (typed.strip_prefix("~"), home()) {
+        (Ok(rest), Some(home)) => Path::new(&home).join(rest),
+        _ => local_dir.join(typed),
     }
 }
 
@@ -360,12 +401,6 @@ fn plan(server: Option<&HostPort>, wanted: Option<Target>, default: impl FnOnce(
         (None, Some(wanted)) => Plan::Connect(wanted),
         (None, None) => Plan::Connect(default()),
     }
-}
-
-/// Only a whole `yes` or the fingerprint itself is consent; just pressing Enter is not.
-fn is_consent(answer: &str, fingerprint: Fingerprint) -> bool {
-    let answer = answer.trim();
-    answer.eq_ignore_ascii_case("yes") || answer.parse() == Ok(fingerprint)
 }
 
 fn trust_of(global: &Global) -> Trust {
@@ -427,16 +462,5 @@ mod tests {
             assert_eq!(trust_for(&named, &target("lab")), named);
         }
         assert_eq!(trust_for(&Trust::Pinned(line), &pinned), Trust::Pinned(line));
-    }
-
-    #[test]
-    fn only_a_whole_yes_or_the_fingerprint_is_consent() {
-        let fingerprint = Fingerprint([7; 32]);
-        assert!(is_consent("yes\n", fingerprint));
-        assert!(is_consent(" YES ", fingerprint));
-        assert!(is_consent(&fingerprint.to_string(), fingerprint));
-        for answer in ["", "y", "no", "yes please", &Fingerprint([8; 32]).to_string()] {
-            assert!(!is_consent(answer, fingerprint), "{answer}");
-        }
     }
 }

@@ -17,6 +17,8 @@ const STATE_VARIABLE: &str = "FULMAR_STATE";
 /// The environment variable that names the server.
 const SERVER_VARIABLE: &str = "FULMAR_SERVER";
 
+/// Holds the keys of the servers that a client knows; the client library keeps it.
+pub(crate) const KNOWN_HOSTS: &str = "known_hosts";
 /// Holds the address of the server that a client connected to last.
 const LAST_SERVER: &str = "last_server";
 /// Holds the address under which a server of this state folder listened last.

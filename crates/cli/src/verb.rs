@@ -45,13 +45,13 @@ pub(crate) enum Verb {
     ///
     /// A file appears under its name only when all of it has arrived, was verified and is on the server's disk. What exists
     /// there is replaced only if you say so.
-    #[command(visible_aliases = ["put", "mput"], after_help = examples::UPLOAD)]
+    #[command(visible_aliases = ["put", "mput"], override_usage = "upload [OPTIONS] FILE... [DEST]", after_help = examples::UPLOAD)]
     Upload(TransferArgs),
     /// Fetch files from the server.
     ///
     /// A file appears under its name only when all of it has arrived, was verified and is on the local disk. What exists
     /// there is replaced only if you say so.
-    #[command(visible_aliases = ["get", "mget"], after_help = examples::DOWNLOAD)]
+    #[command(visible_aliases = ["get", "mget"], override_usage = "download [OPTIONS] FILE... [DEST]", after_help = examples::DOWNLOAD)]
     Download(TransferArgs),
     /// Describe one file or directory.
     ///

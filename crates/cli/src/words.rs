@@ -36,7 +36,7 @@ pub(crate) struct BadLine {
 
 /// Reads a line. Words are split as a POSIX shell does; the verb's case does not matter.
 pub(crate) fn parse_line(line: &str) -> Result<Parsed, BadLine> {
-    let trimmed = line.trim();
+    let trimmed = trim(line);
     if trimmed.is_empty() || trimmed.starts_with('#') {
         return Ok(Parsed::Nothing);
     }
@@ -58,6 +58,15 @@ pub(crate) fn parse_line(line: &str) -> Result<Parsed, BadLine> {
             Err(BadLine { failure: Failure { object, ..failure }, verb })
         }
     }
+}
+
+/// A line without the blanks around it. One behind a backslash is the end of a name, not of the line.
+pub(crate) fn trim(line: &str) -> &str {
+    let line = line.trim_start();
+    let trimmed = line.trim_end();
+    let backslashes = trimmed.len() - trimmed.trim_end_matches('\\').len();
+    let escaped = line[trimmed.len()..].chars().next().filter(|_| backslashes % 2 == 1);
+    &line[..trimmed.len() + escaped.map_or(0, char::len_utf8)]
 }
 
 /// The help text of the shell, or of one command.
@@ -207,6 +216,16 @@ mod tests {
     fn names_keep_case_quotes_and_spaces() {
         let Verb::Size { paths } = verb("size 'A b.txt' \"it's\" c\\ d") else { panic!("not size") };
         assert_eq!(paths, ["A b.txt", "it's", "c d"]);
+    }
+
+    #[test]
+    fn a_blank_at_the_end_of_a_name_is_kept_when_it_is_escaped() {
+        for (line, expected) in
+            [("size a\\ ", "a "), ("size a\\\\ ", "a\\"), ("size a\\  \r", "a "), ("size a ", "a")]
+        {
+            let Verb::Size { paths } = verb(line) else { panic!("not size") };
+            assert_eq!(paths, [expected], "{line:?}");
+        }
     }
 
     #[test]

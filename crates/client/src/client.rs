@@ -14,12 +14,16 @@ use fulmar_proto::{
     text::Text,
 };
 use fulmar_transport::{
-    AddMode, Connection, DialError, Dialer, FrameReceiver, Identity, KnownHosts, Role, ServerTrust,
-    StreamError, resolve,
+    AddMode, Connection, DialError, Dialer, FrameReceiver, Identity, KnownHost, KnownHosts, KnownHostsError,
+    Role, ServerTrust, StreamError, resolve,
 };
 use tokio::time::timeout;
 
-use crate::{endpoint::Endpoint, error::Error, session::Session};
+use crate::{
+    endpoint::Endpoint,
+    error::{Error, Pin},
+    session::Session,
+};
 
 /// The file of the state folder that holds the keys of known servers.
 const KNOWN_HOSTS_FILE: &str = "known_hosts";
@@ -89,7 +93,8 @@ impl Client {
     /// invite or by `trust`, is remembered once the server has admitted this client.
     ///
     /// # Errors
-    /// [`Error::UnknownServer`], [`Error::ServerKeyChanged`]: nothing was sent but the handshake. [`Error::Server`]
+    /// [`Error::UnknownServer`], [`Error::ServerKeyChanged`], [`Error::PinNotKnown`], [`Error::PinNotOffered`]: nothing
+    /// was sent but the handshake. [`Error::Server`]
     /// when the server refuses this client. [`Error::Dial`], [`Error::Resolve`], [`Error::NoWelcome`].
     pub async fn connect(&self, endpoint: &Endpoint, trust: &Trust) -> Result<Session, Error> {
         let connecting = self.connect_within(endpoint, trust);
@@ -103,14 +108,10 @@ impl Client {
         let address = endpoint.address();
         let known = self.known(address).await?;
         let demanded = demanded(endpoint, trust);
-        let (server_trust, is_new) = match (demanded, known.as_slice()) {
-            (Some(pin), []) => (ServerTrust::from(pin), true),
-            (Some(pin), known) if known.contains(&pin) => (ServerTrust::from(pin), false),
-            (Some(offered), _) => return Err(self.changed(address, known, offered)),
-            (None, []) => (ServerTrust::NothingKnown, *trust == Trust::RecordNew),
-            (None, _) => (ServerTrust::Pinned(known), false),
-        };
-        let connection = self.dial(address, server_trust, trust).await?;
+        let (server_trust, is_new) = demand(address, demanded, &known)?;
+        let is_new = is_new && (demanded.is_some() || *trust == Trust::RecordNew);
+        let dialled = self.dial(address, server_trust, trust).await;
+        let connection = dialled.map_err(|error| refused(address, error, demanded, known))?;
         let token = match endpoint {
             Endpoint::Invite(invite) => invite.token.as_ref(),
             Endpoint::Address(_) => None,
@@ -134,27 +135,14 @@ impl Client {
             Err(DialError::UnknownServer(offered)) if *trust == Trust::RecordNew => {
                 // The key is pinned from here on, so that the server that is recorded is the one that was reached.
                 let pinned = ServerTrust::from(offered);
-                self.dialer
-                    .dial_any(addrs, &pinned, within)
-                    .await
-                    .map_err(|error| self.dial_error(address, error))
+                self.dialer.dial_any(addrs, &pinned, within).await.map_err(Error::Dial)
             }
-            result => result.map_err(|error| self.dial_error(address, error)),
-        }
-    }
-
-    fn dial_error(&self, address: &HostPort, error: DialError) -> Error {
-        match error {
-            DialError::UnknownServer(fingerprint) => {
-                Error::UnknownServer { address: address.clone(), fingerprint }
+            Err(DialError::UnknownServer(fingerprint)) => {
+                let answered = if let [one] = addrs.as_slice() { Some(*one) } else { None };
+                Err(Error::UnknownServer { address: address.clone(), answered, fingerprint })
             }
-            DialError::ServerKeyChanged { known, offered } => self.changed(address, known, offered),
-            other => Error::Dial(other),
+            result => result.map_err(Error::Dial),
         }
-    }
-
-    fn changed(&self, address: &HostPort, known: Vec<Fingerprint>, offered: Fingerprint) -> Error {
-        Error::ServerKeyChanged { address: address.clone(), known, offered, file: self.known_hosts_file() }
     }
 
     /// Says Hello and waits for Welcome. The receiver goes on carrying the server's notices.
@@ -206,9 +194,13 @@ impl Client {
         self.config.state_dir.join(KNOWN_HOSTS_FILE)
     }
 
-    async fn known(&self, address: &HostPort) -> Result<Vec<Fingerprint>, Error> {
+    async fn known(&self, address: &HostPort) -> Result<Vec<KnownHost>, Error> {
         let (file, address) = (self.known_hosts_file(), address.clone());
-        Ok(self.offload.run(move || KnownHosts::load(&file).map(|hosts| hosts.lookup(&address))).await?)
+        let look_up = move || -> Result<Vec<KnownHost>, KnownHostsError> {
+            let hosts = KnownHosts::load(&file)?;
+            Ok(hosts.entries().filter(|host| host.host_port == address).cloned().collect())
+        };
+        Ok(self.offload.run(look_up).await?)
     }
 
     async fn remember(&self, address: &HostPort, fingerprint: Fingerprint) -> Result<(), Error> {
@@ -232,11 +224,39 @@ impl Client {
 }
 
 /// The one key that the endpoint or the caller demands.
-fn demanded(endpoint: &Endpoint, trust: &Trust) -> Option<Fingerprint> {
+fn demanded(endpoint: &Endpoint, trust: &Trust) -> Option<Pin> {
     match (endpoint, trust) {
-        (Endpoint::Invite(invite), _) => Some(invite.fingerprint),
-        (Endpoint::Address(_), Trust::Pinned(pin)) => Some(*pin),
+        (Endpoint::Invite(invite), _) => Some(Pin::Invite(invite.fingerprint)),
+        (Endpoint::Address(_), Trust::Pinned(pin)) => Some(Pin::Caller(*pin)),
         (Endpoint::Address(_), Trust::KnownOnly | Trust::RecordNew) => None,
+    }
+}
+
+/// What to demand of the server in the handshake, and whether its key would be a new one.
+fn demand(
+    address: &HostPort,
+    demanded: Option<Pin>,
+    known: &[KnownHost],
+) -> Result<(ServerTrust, bool), Error> {
+    let keys: Vec<Fingerprint> = known.iter().map(|host| host.fingerprint).collect();
+    match demanded {
+        Some(pin) if keys.is_empty() => Ok((ServerTrust::from(pin.fingerprint()), true)),
+        Some(pin) if keys.contains(&pin.fingerprint()) => Ok((ServerTrust::from(pin.fingerprint()), false)),
+        Some(pin) => Err(Error::PinNotKnown { address: address.clone(), known: known.to_vec(), pin }),
+        None if keys.is_empty() => Ok((ServerTrust::NothingKnown, true)),
+        None => Ok((ServerTrust::Pinned(keys), false)),
+    }
+}
+
+/// What a key that was refused in the handshake means: one that has changed, or one that was demanded in vain.
+fn refused(address: &HostPort, error: Error, demanded: Option<Pin>, known: Vec<KnownHost>) -> Error {
+    let address = address.clone();
+    let Error::Dial(DialError::ServerKeyChanged { known: wanted, offered }) = error else { return error };
+    // Of an unknown server, a key is wanted that was demanded, or that another of its addresses offered a moment ago.
+    let pin = demanded.or_else(|| wanted.first().map(|key| Pin::Caller(*key)));
+    match pin {
+        Some(pin) if known.is_empty() => Error::PinNotOffered { address, pin, offered },
+        _ => Error::ServerKeyChanged { address, known, offered },
     }
 }
 
@@ -257,9 +277,44 @@ mod tests {
         let plain: Endpoint = address.parse().expect("an address");
         let other = Fingerprint([8; 32]);
         for trust in [Trust::KnownOnly, Trust::RecordNew, Trust::Pinned(other)] {
-            assert_eq!(demanded(&invite, &trust), Some(fingerprint));
+            assert_eq!(demanded(&invite, &trust), Some(Pin::Invite(fingerprint)));
         }
-        assert_eq!(demanded(&plain, &Trust::Pinned(other)), Some(other));
+        assert_eq!(demanded(&plain, &Trust::Pinned(other)), Some(Pin::Caller(other)));
         assert_eq!(demanded(&plain, &Trust::RecordNew), None);
+    }
+
+    fn known(fingerprint: Fingerprint) -> Vec<KnownHost> {
+        vec![KnownHost { host_port: lab(), fingerprint, first_seen: today() }]
+    }
+
+    fn lab() -> HostPort {
+        "lab:4433".parse().expect("an address")
+    }
+
+    #[test]
+    fn a_demanded_key_that_is_not_the_known_one_is_refused_before_anything_is_sent() {
+        let (a, b) = (Fingerprint([1; 32]), Fingerprint([2; 32]));
+        let refused = demand(&lab(), Some(Pin::Caller(b)), &known(a));
+        assert!(matches!(refused, Err(Error::PinNotKnown { pin: Pin::Caller(pin), .. }) if pin == b));
+        assert!(matches!(demand(&lab(), Some(Pin::Invite(a)), &known(a)), Ok((_, false))));
+        assert!(matches!(demand(&lab(), Some(Pin::Invite(a)), &[]), Ok((_, true))));
+        assert!(
+            matches!(demand(&lab(), None, &known(a)), Ok((ServerTrust::Pinned(keys), false)) if keys == [a])
+        );
+    }
+
+    #[test]
+    fn a_key_that_was_demanded_in_vain_is_no_changed_key() {
+        let (a, b) = (Fingerprint([1; 32]), Fingerprint([2; 32]));
+        let offered = || Error::Dial(DialError::ServerKeyChanged { known: vec![a], offered: b });
+        let pin = Some(Pin::Caller(a));
+        let in_vain = refused(&lab(), offered(), pin, vec![]);
+        assert!(matches!(&in_vain, Error::PinNotOffered { offered, .. } if *offered == b));
+        assert!(!in_vain.to_string().contains("changed"), "{in_vain}");
+        for pin in [pin, None] {
+            let changed = refused(&lab(), offered(), pin, known(a));
+            assert!(matches!(&changed, Error::ServerKeyChanged { known: k, .. } if *k == known(a)));
+            assert!(changed.to_string().contains("changed"), "{changed}");
+        }
     }
 }

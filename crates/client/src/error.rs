@@ -1,6 +1,6 @@
 //! What can go wrong, by whose fault it is.
 
-use std::path::PathBuf;
+use std::{fmt, net::SocketAddr, path::PathBuf};
 
 use fulmar_disk::DiskError;
 use fulmar_proto::{
@@ -11,7 +11,7 @@ use fulmar_proto::{
     path::PathError,
 };
 use fulmar_transport::{
-    ConnectionLost, DialError, IdentityError, KnownHostsError, ResolveError, StreamError,
+    ConnectionLost, DialError, IdentityError, KnownHost, KnownHostsError, ResolveError, StreamError,
 };
 
 /// Why a command or transfer failed. Shown, it is one line without the name of what it is about; text that a peer sent
@@ -24,6 +24,8 @@ pub enum Error {
     UnknownServer {
         /// The server, as it was named.
         address: HostPort,
+        /// The address that answered, when the name leads to just one.
+        answered: Option<SocketAddr>,
         /// The key that it offered.
         fingerprint: Fingerprint,
     },
@@ -32,12 +34,30 @@ pub enum Error {
     ServerKeyChanged {
         /// The server, as it was named.
         address: HostPort,
-        /// The keys that are known.
-        known: Vec<Fingerprint>,
+        /// The keys that are known, and since when.
+        known: Vec<KnownHost>,
         /// The key that it offered.
         offered: Fingerprint,
-        /// The file that holds the known keys.
-        file: PathBuf,
+    },
+    /// The demanded key is not the one that is known for this server. The server was not even contacted.
+    #[error("{pin} is not the key that is known for this server: known {}", join(known))]
+    PinNotKnown {
+        /// The server, as it was named.
+        address: HostPort,
+        /// The keys that are known, and since when.
+        known: Vec<KnownHost>,
+        /// The key that was demanded.
+        pin: Pin,
+    },
+    /// The server, of which nothing was known, offered another key than the demanded one. Nothing was sent.
+    #[error("{pin} is not the key that the server has: offered {offered}")]
+    PinNotOffered {
+        /// The server, as it was named.
+        address: HostPort,
+        /// The key that was demanded.
+        pin: Pin,
+        /// The key that it offered.
+        offered: Fingerprint,
     },
     /// The host's name leads to no address.
     #[error(transparent)]
@@ -120,8 +140,36 @@ pub enum Error {
     System(#[source] std::io::Error),
 }
 
-fn join(fingerprints: &[Fingerprint]) -> String {
-    fingerprints.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
+fn join(hosts: &[KnownHost]) -> String {
+    hosts.iter().map(|host| host.fingerprint.to_string()).collect::<Vec<_>>().join(" or ")
+}
+
+/// A key that is demanded of a server, and by whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pin {
+    /// By the caller.
+    Caller(Fingerprint),
+    /// By the invite.
+    Invite(Fingerprint),
+}
+
+impl Pin {
+    /// The key.
+    #[must_use]
+    pub fn fingerprint(self) -> Fingerprint {
+        match self {
+            Self::Caller(fingerprint) | Self::Invite(fingerprint) => fingerprint,
+        }
+    }
+}
+
+impl fmt::Display for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Caller(fingerprint) => write!(f, "the demanded key {fingerprint}"),
+            Self::Invite(fingerprint) => write!(f, "the invite's key {fingerprint}"),
+        }
+    }
 }
 
 /// The coarse kind of an error, for exit codes and scripts.
@@ -179,7 +227,10 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::UnknownServer { .. } | Self::ServerKeyChanged { .. } => ErrorKind::ServerUntrusted,
+            Self::UnknownServer { .. }
+            | Self::ServerKeyChanged { .. }
+            | Self::PinNotKnown { .. }
+            | Self::PinNotOffered { .. } => ErrorKind::ServerUntrusted,
             Self::Dial(DialError::ProtocolMismatch(_)) => ErrorKind::Protocol,
             Self::Resolve(_) | Self::Dial(_) | Self::NoWelcome => ErrorKind::CannotConnect,
             Self::Lost(lost) => lost_kind(lost),

@@ -37,9 +37,9 @@ mod transfer;
 pub use client::{Client, ClientConfig, Trust};
 pub use commands::{Listing, Measured, Removed, Renamed};
 pub use endpoint::{Endpoint, EndpointError};
-pub use error::{Error, ErrorKind};
+pub use error::{Error, ErrorKind, Pin};
 pub use fulmar_disk::DiskError;
-pub use fulmar_transport::Stats;
+pub use fulmar_transport::{KnownHost, Stats};
 pub use session::Session;
 pub use transfer::{
     DownloadTarget, Event, NoObserver, Observer, Outcome, TransferOptions, Transferred, UploadSource,

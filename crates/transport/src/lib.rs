@@ -28,6 +28,6 @@ pub use endpoint::{
     AcceptError, BindError, DialError, Dialer, EndpointSeed, Incoming, Listener, ResolveError, resolve,
 };
 pub use identity::{Identity, IdentityError, Role};
-pub use known_hosts::{AddMode, KnownHosts, KnownHostsError};
+pub use known_hosts::{AddMode, KnownHost, KnownHosts, KnownHostsError};
 pub use stream::{FrameReceiver, FrameSender, StreamError};
 pub use tls::ServerTrust;

@@ -25,7 +25,7 @@ pub(crate) use self::{
     peer::Peer,
     process::{Invocation, Output, Process},
     relay::{Relay, Way},
-    terminal::Terminal,
+    terminal::{Terminal, WIDE},
 };
 
 const BINARY: &str = env!("CARGO_BIN_EXE_fulmar");
@@ -87,7 +87,7 @@ impl Lab {
 
     /// The binary in a terminal.
     pub(crate) fn terminal(&self, who: &str, args: &[&str]) -> Terminal {
-        self.terminal_with(who, args, &[], (50, 200))
+        self.terminal_with(who, args, &[], WIDE)
     }
 
     /// The binary in a terminal of so many rows and columns, with more in its environment.
@@ -98,14 +98,24 @@ impl Lab {
         environment: &[(&str, &str)],
         size: (u16, u16),
     ) -> Terminal {
-        let command = pty_process::blocking::Command::new(BINARY)
-            .args(args)
+        let command = self.terminal_command(BINARY, who).args(args).envs(environment.iter().copied());
+        Terminal::start(command, size, &format!("fulmar {} (in a terminal)", args.join(" ")))
+    }
+
+    /// The binary in a terminal, started by a shell with job control that runs `afterwards` once it has ended or
+    /// stopped.
+    pub(crate) fn terminal_below_sh(&self, who: &str, args: &[&str], afterwards: &str) -> Terminal {
+        let script = format!("set -m; \"$0\" \"$@\"; {afterwards}");
+        let command = self.terminal_command("/bin/sh", who).args(["-c", &script, BINARY]).args(args);
+        Terminal::start(command, WIDE, &format!("fulmar {} (below sh, in a terminal)", args.join(" ")))
+    }
+
+    fn terminal_command(&self, program: &str, who: &str) -> pty_process::blocking::Command {
+        pty_process::blocking::Command::new(program)
             .env_clear()
             .envs(self.environment())
             .env("FULMAR_STATE", self.state(who))
-            .envs(environment.iter().copied())
-            .current_dir(self.path("local"));
-        Terminal::start(command, size, &format!("fulmar {} (in a terminal)", args.join(" ")))
+            .current_dir(self.path("local"))
     }
 
     fn environment(&self) -> Vec<(&'static str, PathBuf)> {
