@@ -4,6 +4,7 @@ pub(crate) mod failure;
 pub(crate) mod objects;
 mod printer;
 pub(crate) mod progress;
+pub(crate) mod style;
 pub(crate) mod table;
 pub(crate) mod units;
 

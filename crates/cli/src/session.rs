@@ -288,7 +288,7 @@ impl Context {
         if let Error::ServerKeyChanged { address, known, offered } = error
             && self.printer.stderr_is_terminal()
         {
-            self.printer.write_stderr(trust::changed_banner(address, known, *offered));
+            self.printer.alarm(&trust::changed_banner(address, known, *offered));
         }
         self.failure(error, &endpoint.address().to_string())
     }

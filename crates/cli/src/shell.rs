@@ -162,8 +162,7 @@ async fn run_verb(verb: &Verb, context: &mut Context, signals: &mut Signals) -> 
             tokio::select! {
                 flow = &mut running => break Ok(flow),
                 caught = signals.next() => {
-                    // While a question waits, Ctrl-C is a key of its own.
-                    if caught != Caught::Interrupt || !asking.load(Ordering::Relaxed) {
+                    if cancels(caught, asking.load(Ordering::Relaxed)) {
                         break Err(caught);
                     }
                 }
@@ -184,6 +183,11 @@ async fn run_verb(verb: &Verb, context: &mut Context, signals: &mut Signals) -> 
     }
 }
 
+/// Whether a signal ends the command that runs. While a question waits, Ctrl-C is a key of its own.
+fn cancels(caught: Caught, asking: bool) -> bool {
+    caught != Caught::Interrupt || !asking
+}
+
 fn prompt(context: &Context) -> String {
     prompt_for(context.server(), &shown_dir(&context.remote_dir), terminal_width())
 }
@@ -191,6 +195,13 @@ fn prompt(context: &Context) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_signal_that_is_no_key_is_none_of_a_questions_business() {
+        assert!(!cancels(Caught::Interrupt, true));
+        assert!(cancels(Caught::Interrupt, false));
+        assert!(cancels(Caught::Terminate, true));
+    }
 
     #[test]
     fn only_sigterm_ends_the_shell() {

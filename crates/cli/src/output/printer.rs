@@ -13,6 +13,7 @@ use super::{
     failure::io_message,
     objects,
     progress::{Bars, ProgressMode},
+    style::{Meaning, Palette},
 };
 use crate::exit_code::ExitCode;
 
@@ -35,6 +36,9 @@ pub(crate) struct Printer {
     options: PrinterOptions,
     stdout_is_terminal: bool,
     stderr_is_terminal: bool,
+    /// The colours of standard output.
+    palette: Palette,
+    stderr_palette: Palette,
     /// Why nothing more goes to standard output, once a write has failed.
     stdout_error: Mutex<Option<io::Error>>,
     /// Bars that are on the terminal now.
@@ -44,10 +48,14 @@ pub(crate) struct Printer {
 impl Printer {
     /// Prints to the process's own standard output and error.
     pub(crate) fn new(options: PrinterOptions) -> Self {
+        let (stdout_is_terminal, stderr_is_terminal) =
+            (io::stdout().is_terminal(), io::stderr().is_terminal());
         Self {
             options,
-            stdout_is_terminal: io::stdout().is_terminal(),
-            stderr_is_terminal: io::stderr().is_terminal(),
+            stdout_is_terminal,
+            stderr_is_terminal,
+            palette: Palette::of_output(stdout_is_terminal),
+            stderr_palette: Palette::of_output(stderr_is_terminal),
             stdout_error: Mutex::new(None),
             bars: Mutex::new(None),
         }
@@ -76,6 +84,11 @@ impl Printer {
     /// Whether standard error is a terminal.
     pub(crate) fn stderr_is_terminal(&self) -> bool {
         self.stderr_is_terminal
+    }
+
+    /// The colours of what goes to standard output.
+    pub(crate) fn palette(&self) -> Palette {
+        self.palette
     }
 
     /// A line of data for people; nothing with `--json`.
@@ -142,7 +155,22 @@ impl Printer {
     /// A failure: its lines on standard error, and with `--json` its object on standard output.
     pub(crate) fn failure(&self, verb: &str, line: Option<u64>, failure: &Failure) {
         self.object(&objects::Error::new(verb, line, failure));
-        self.write_stderr(failure.lines(verb, line));
+        let text = failure.lines(verb, line);
+        let palette = self.stderr_palette;
+        match text.split_once('\n') {
+            None => self.write_stderr(palette.paint_label(Meaning::Failure, &text)),
+            Some((what, hint)) => self.write_stderr(format_args!(
+                "{}\n{}",
+                palette.paint_label(Meaning::Failure, what),
+                palette.paint_label(Meaning::Hint, hint)
+            )),
+        }
+    }
+
+    /// Something on standard error that must not be overlooked: its first line is painted.
+    pub(crate) fn alarm(&self, text: &str) {
+        let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
+        self.write_stderr(format_args!("{}\n{rest}", self.stderr_palette.paint(Meaning::Alarm, first)));
     }
 
     /// Whether standard output still takes what is written.

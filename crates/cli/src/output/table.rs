@@ -1,5 +1,7 @@
 //! Text in columns, measured as terminals show it.
 
+use std::borrow::Cow;
+
 use unicode_width::UnicodeWidthStr;
 
 /// Which side of its column a cell keeps to.
@@ -41,8 +43,9 @@ fn line(align: &[Align], widths: &[usize], row: &[String]) -> String {
     line
 }
 
-/// Lays names out in as many columns as fit into `width`, filled downward as `ls` does.
-pub(crate) fn columns(names: &[String], width: usize) -> Vec<String> {
+/// Lays names out in as many columns as fit into `width`, filled downward as `ls` does. `paint` adds to a name what
+/// takes no room.
+pub(crate) fn columns(names: &[String], width: usize, paint: impl Fn(&str) -> Cow<'_, str>) -> Vec<String> {
     let cell = names.iter().map(|name| name.width()).max().unwrap_or(0) + GAP.len();
     // The gap behind the last column may hang over the edge, because it is not printed.
     let count = ((width + GAP.len()) / cell).max(1);
@@ -50,12 +53,12 @@ pub(crate) fn columns(names: &[String], width: usize) -> Vec<String> {
     (0..lines)
         .map(|line| {
             let cells = names.iter().skip(line).step_by(lines);
-            let mut text = String::new();
+            let (mut text, mut gap) = (String::new(), 0);
             for name in cells {
-                text.push_str(name);
-                text.push_str(&" ".repeat(cell - name.width()));
+                text.push_str(&" ".repeat(gap));
+                text.push_str(&paint(name));
+                gap = cell - name.width();
             }
-            text.truncate(text.trim_end().len());
             text
         })
         .collect()
@@ -81,15 +84,15 @@ mod tests {
 
     #[test]
     fn names_fill_columns_downward() {
-        assert_eq!(columns(&owned(&["a", "b", "c", "d", "e"]), 7), ["a  c  e", "b  d"]);
-        assert_eq!(columns(&owned(&["long-name", "b"]), 4), ["long-name", "b"]);
-        assert!(columns(&[], 80).is_empty());
+        assert_eq!(columns(&owned(&["a", "b", "c", "d", "e"]), 7, |name| name.into()), ["a  c  e", "b  d"]);
+        assert_eq!(columns(&owned(&["long-name", "b"]), 4, |name| name.into()), ["long-name", "b"]);
+        assert!(columns(&[], 80, |name| name.into()).is_empty());
     }
 
     proptest! {
         #[test]
         fn every_name_appears_once_and_fits(names in proptest::collection::vec("[a-z]{1,12}", 1..40), width in 12usize..200) {
-            let lines = columns(&names, width);
+            let lines = columns(&names, width, |name| name.into());
             let mut shown: Vec<&str> = lines.iter().flat_map(|line| line.split_whitespace()).collect();
             let mut given: Vec<&str> = names.iter().map(String::as_str).collect();
             shown.sort_unstable();

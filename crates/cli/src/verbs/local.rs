@@ -44,7 +44,11 @@ pub(super) async fn lls(context: &Context, args: &LlsArgs) -> Result<ExitCode, F
     } else if args.long {
         let rows: Vec<_> = entries.iter().map(row).collect();
         let align = [Align::Right, Align::Left, Align::Left];
-        table::rows(align, &rows).iter().for_each(|line| printer.data(line));
+        let lines = table::rows(align, &rows);
+        lines
+            .iter()
+            .zip(&rows)
+            .for_each(|(line, row)| printer.data(printer.palette().paint_row(line, &row[row.len() - 1])));
     } else {
         print_names(printer, entries);
     }
@@ -54,7 +58,10 @@ pub(super) async fn lls(context: &Context, args: &LlsArgs) -> Result<ExitCode, F
 fn print_names(printer: &Printer, entries: Vec<LocalEntry>) {
     let names: Vec<String> = entries.into_iter().map(|entry| entry.name).collect();
     if printer.stdout_is_terminal() {
-        table::columns(&names, terminal_width()).iter().for_each(|line| printer.data(line));
+        let palette = printer.palette();
+        table::columns(&names, terminal_width(), |name| palette.paint_name(name))
+            .iter()
+            .for_each(|line| printer.data(line));
     } else {
         names.iter().for_each(|name| printer.data(name));
     }

@@ -182,7 +182,10 @@ impl<'a> Output<'a> {
             }
             Form::Columns(width) if !self.streaming => {
                 let names: Vec<String> = entries.iter().map(shown_name).collect();
-                table::columns(&names, width).iter().for_each(|line| self.printer.data(line));
+                let palette = self.printer.palette();
+                table::columns(&names, width, |name| palette.paint_name(name))
+                    .iter()
+                    .for_each(|line| self.printer.data(line));
             }
             Form::Columns(_) | Form::Names => {
                 entries.iter().for_each(|entry| self.printer.data(shown_name(entry)));
@@ -200,7 +203,11 @@ fn print_rows(printer: &Printer, rows: impl Iterator<Item = [String; 5]>, with_h
     let heading = with_heading.then(|| HEADING.map(str::to_owned));
     let rows: Vec<_> = heading.into_iter().chain(rows).collect();
     let align = [Align::Left, Align::Left, Align::Right, Align::Left, Align::Left];
-    table::rows(align, &rows).iter().for_each(|line| printer.data(line));
+    let lines = table::rows(align, &rows);
+    lines
+        .iter()
+        .zip(&rows)
+        .for_each(|(line, row)| printer.data(printer.palette().paint_row(line, &row[row.len() - 1])));
 }
 
 /// The columns of the table.

@@ -28,7 +28,8 @@ pub(crate) use self::{
     terminal::{Terminal, WIDE},
 };
 
-const BINARY: &str = env!("CARGO_BIN_EXE_fulmar");
+/// The program under test.
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_fulmar");
 
 /// The client that is enrolled unless a test needs several.
 pub(crate) const ALICE: &str = "alice";

@@ -14,6 +14,7 @@ mod clients;
 mod config;
 mod connect;
 mod crowd;
+mod documents;
 mod editor;
 mod globs;
 mod help;

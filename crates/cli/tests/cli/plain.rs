@@ -8,7 +8,7 @@ use crate::harness::{
 };
 
 /// One line of every verb and of every kind of failure, in an order that works.
-const COMMANDS: [&[&str]; 22] = [
+const COMMANDS: [&[&str]; 25] = [
     &["connme"],
     &["upload", "-f", "a.bin"],
     &["upload", "-f", "*.bin"],
@@ -27,6 +27,9 @@ const COMMANDS: [&[&str]; 22] = [
     &["lls", "-l"],
     &["lpwd"],
     &["help", "upload"],
+    &["ls", "-l", "d"],
+    &["status"],
+    &["hosts"],
     &["rm", "-r", "d"],
     &["rm", "gone*"],
     &["download", "gone"],
@@ -125,4 +128,21 @@ fn a_long_transfer_stays_plain_too() {
         assert_eq!(output.code, Some(0), "{text:?}");
         assert!(text.contains('\u{1b}'), "a bar is drawn with escape sequences: {text:?}");
     }
+}
+
+#[test]
+fn colours_are_for_terminals_that_show_them() {
+    let online = Online::new();
+    std::fs::create_dir(online.share("in")).expect("made");
+    let addr = &online.server.addr;
+    let shown = |args: &[&str], environment| {
+        let args = [&["-s", addr.as_str()], args].concat();
+        online.terminal_with(ALICE, &args, environment, (24, 80)).wait_for_all().1
+    };
+    assert_eq!(shown(&["ls"], &[]), "\u{1b}[1m\u{1b}[34min/\u{1b}[0m\r\n");
+    let failure = shown(&["rm", "gone"], &[]);
+    assert!(failure.starts_with("\u{1b}[1m\u{1b}[31mfulmar\u{1b}[0m: rm: gone: "), "{failure:?}");
+    assert!(failure.contains("\n\u{1b}[36mhint\u{1b}[0m: "), "{failure:?}");
+    assert_eq!(shown(&["ls"], &[("NO_COLOR", "1")]), "in/\r\n");
+    assert_eq!(shown(&["ls"], &[("TERM", "dumb")]), "in/\r\n");
 }

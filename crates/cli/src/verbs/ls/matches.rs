@@ -47,7 +47,10 @@ fn print(context: &Context, matches: &RemoteMatches, form: Form) -> Result<ExitC
         }
         Form::Columns(width) => {
             let names: Vec<String> = matches.found.iter().map(shown).collect();
-            table::columns(&names, width).iter().for_each(|line| printer.data(line));
+            let palette = printer.palette();
+            table::columns(&names, width, |name| palette.paint_name(name))
+                .iter()
+                .for_each(|line| printer.data(line));
         }
         Form::Names => matches.found.iter().for_each(|found| printer.data(shown(found))),
     }

@@ -52,6 +52,8 @@ impl Screen {
                 self.lines.truncate(self.row + 1);
             }
             ("2", Some('K')) => self.lines[self.row].clear(),
+            // Colours take no room.
+            (_, Some('m')) => {}
             other => panic!("an unexpected control sequence: {other:?}"),
         }
     }
