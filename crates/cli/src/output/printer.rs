@@ -147,8 +147,12 @@ impl Printer {
 
     /// A question, or anything else that must be seen, on standard error.
     pub(crate) fn write_stderr(&self, line: impl fmt::Display) {
+        self.raw_stderr(&format!("{line}\n"));
+    }
+
+    /// Text on standard error as it is: what an answer is typed behind.
+    pub(crate) fn raw_stderr(&self, text: &str) {
         // In one piece, and when even standard error is gone there is nobody left to tell.
-        let text = format!("{line}\n");
         self.around_bars(|| drop(io::stderr().write_all(text.as_bytes())));
     }
 

@@ -73,7 +73,7 @@ impl Input {
         match &mut self.editor {
             Some(editor) => editor.answer(prompt.to_owned()).await,
             None => {
-                printer.write_stderr(prompt.trim_end());
+                printer.raw_stderr(prompt);
                 self.plain.next().await.into()
             }
         }

@@ -17,6 +17,8 @@ static VARYING: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"\b[0-9a-f]{16,64}\b", "HEX"),
         (r#""(elapsed_ns|rtt_ns)":\d+"#, r#""$1":N"#),
         (r"[<\d.]+ [kMG]?B/s", "RATE"),
+        // Columns are as wide as what varies in them.
+        (r" {2,}", "  "),
         (r"(<|\b)\d+(\.\d+)? (µs|ms|s)\b", "SPAN"),
     ];
     forms.map(|(form, word)| (Regex::new(form).expect("a pattern"), word)).into()
@@ -42,9 +44,7 @@ fn in_one_order<'a>(lines: &[&'a str]) -> Vec<&'a str> {
 fn are_lines(documented: &[&str], got: &[&str]) -> bool {
     match documented.split_first() {
         None => got.is_empty(),
-        Some((&ANY_LINES, rest)) => {
-            (0..=got.len()).any(|skipped| are_lines(rest, &got[skipped..]))
-        }
+        Some((&ANY_LINES, rest)) => (0..=got.len()).any(|skipped| are_lines(rest, &got[skipped..])),
         Some((first, rest)) => {
             got.split_first().is_some_and(|(line, more)| is_line(first, line) && are_lines(rest, more))
         }

@@ -36,6 +36,9 @@ pub(super) struct Step {
     pub(super) output: Vec<String>,
 }
 
+/// The one question that documents answer.
+const QUESTION: &str = "yes / no / paste the fingerprint: ";
+
 const FENCE: &str = "```console";
 
 /// All commands of a document, in its order.
@@ -69,8 +72,8 @@ fn command(line: &str) -> Option<(bool, &str)> {
 fn typed(line: &str) -> Option<(String, String)> {
     let end = if line.starts_with("fulmar> ") || line.starts_with("fulmar ") && line.contains(":/") {
         line.find("> ")? + 2
-    } else if line.starts_with("Trust this key?") {
-        line.find(": ")? + 2
+    } else if line.starts_with(QUESTION) {
+        QUESTION.len()
     } else {
         return None;
     };

@@ -65,12 +65,15 @@ impl Stage {
 
     /// Starts a server, in place of the one before, and returns its first lines.
     fn serve(&mut self, command: &str, lines: usize) -> String {
+        // The next one takes the place of the one before, as it would on one machine.
+        let mut listen = "127.0.0.1:0".to_owned();
         if let Some(before) = self.server.take() {
             before.process.signal(Signal::TERM);
             before.process.wait().expect(0);
+            listen = before.addr;
         }
         let place = Place::server();
-        let process = self.sh(&format!("exec {command} --listen 127.0.0.1:0"), place).spawn();
+        let process = self.sh(&format!("exec {command} --listen {listen}"), place).spawn();
         let mut end = 0;
         for _ in 0..lines {
             end = process.wait_for(end, "\n");
