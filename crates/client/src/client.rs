@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use fulmar_disk::Offload;
+use fulmar_disk::{Buffers, Offload};
 use fulmar_proto::{
     MINOR,
     address::HostPort,
@@ -10,6 +10,7 @@ use fulmar_proto::{
     fingerprint::Fingerprint,
     hello::{Congestion, EXTENSION_INVITE, Extension, Extensions, Features, Hello, Welcome},
     invite::{EXPORTER_LABEL, InviteProof, InviteToken},
+    range::MAX_RANGE_BYTES,
     reply::Reply,
     text::Text,
 };
@@ -27,6 +28,10 @@ use crate::{
 
 /// The file of the state folder that holds the keys of known servers.
 const KNOWN_HOSTS_FILE: &str = "known_hosts";
+
+/// How much memory for pieces of files is kept while it is not used, in bytes. In a transfer one piece goes when the next
+/// comes, so a few ranges are enough.
+const KEPT_BYTES: usize = 4 * MAX_RANGE_BYTES as usize;
 
 /// How a client is set up.
 #[derive(Clone, Debug)]
@@ -67,6 +72,8 @@ pub struct Client {
     config: ClientConfig,
     dialer: Dialer,
     pub(crate) offload: Offload,
+    /// For the pieces of files on their way in either direction.
+    pub(crate) buffers: Buffers,
 }
 
 impl Client {
@@ -78,7 +85,8 @@ impl Client {
     pub fn new(config: ClientConfig) -> Result<Self, Error> {
         let identity = Identity::load_or_create(&config.state_dir, Role::Client)?;
         let offload = Offload::threads(config.threads).map_err(Error::System)?;
-        Ok(Self { dialer: Dialer::new(&identity), config, offload })
+        let buffers = Buffers::new(KEPT_BYTES);
+        Ok(Self { dialer: Dialer::new(&identity), config, offload, buffers })
     }
 
     /// The fingerprint of this client's key.

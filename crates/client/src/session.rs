@@ -148,6 +148,10 @@ impl Session {
         &self.inner.connection
     }
 
+    pub(crate) fn client(&self) -> &Client {
+        &self.inner.client
+    }
+
     pub(crate) fn offload(&self) -> &Offload {
         &self.inner.client.offload
     }

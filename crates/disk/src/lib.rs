@@ -3,7 +3,7 @@
 //! * [`Offload`] runs blocking work away from the async runtime, or inline in simulations.
 //! * [`Root`] confines operations by path to one directory; [`Dir`] acts on single names in one open directory.
 //! * [`Staging`] takes a file in, [`publish()`] gives it its name, [`journal`] remembers how far it got.
-//! * [`Source`] is the reading side.
+//! * [`Source`] is the reading side, [`Buffers`] the memory for it.
 //!
 //! Everything here blocks, and nothing here is async but [`Offload::run`].
 //!
@@ -13,6 +13,7 @@
 //! only POSIX calls), a rename that never replaces (`dir.rs`; the fall-back by link and unlink is POSIX), a way to read
 //! a directory from a position (`list.rs`), and what `fsync` means there (`F_FULLFSYNC` on macOS).
 
+mod buffers;
 mod dir;
 mod error;
 mod executor;
@@ -29,6 +30,7 @@ mod testing;
 mod tree;
 mod umask;
 
+pub use buffers::{Buffer, Buffers};
 pub use dir::{Dir, Lock, MAX_LEAF_BYTES, Replace};
 pub use error::DiskError;
 pub use executor::{Executor, Inline, Job, MAX_THREADS, Offload, ThreadPool};

@@ -10,6 +10,7 @@ use fulmar_proto::range::Range;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
+use crate::buffers::{Buffer, Buffers};
 use crate::dir::fstat;
 use crate::error::DiskError;
 use crate::meta::{Kind, Meta};
@@ -59,7 +60,7 @@ impl Source {
     /// # Errors
     /// [`DiskError::Changed`] when the file ends within `buffer`; [`DiskError::Io`].
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<(), DiskError> {
-        read_exact_at(&self.file, buffer, offset)
+        self.file.read_exact_at(buffer, offset).map_err(changed)
     }
 
     /// Whether the open file is as it was at `since`, and the path still leads to it.
@@ -103,20 +104,19 @@ pub fn read_piece(file: &File, offset: u64, len: usize) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// [`DiskError::Changed`] when the file ends within the range; [`DiskError::Io`].
-pub fn read_hashed(file: &File, range: Range) -> Result<(Vec<u8>, RangeDigest), DiskError> {
-    let mut piece = vec![0; range.len() as usize];
-    read_exact_at(file, &mut piece, range.offset())?;
+pub fn read_hashed(file: &File, range: Range, buffers: &Buffers) -> Result<(Buffer, RangeDigest), DiskError> {
+    let piece = buffers.read(file, range.offset(), range.len() as usize).map_err(changed)?;
     // The piece is exactly as long as the range, the only thing the hasher can object to.
     let digest = RangeDigest::of(range, &piece).map_err(|_| DiskError::Changed)?;
     Ok((piece, digest))
 }
 
 /// A file that got shorter while it was read has changed; that is not the disk's fault.
-fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> Result<(), DiskError> {
-    file.read_exact_at(buffer, offset).map_err(|error| match error.kind() {
+fn changed(error: io::Error) -> DiskError {
+    match error.kind() {
         io::ErrorKind::UnexpectedEof => DiskError::Changed,
         _ => DiskError::from_io("pread", error),
-    })
+    }
 }
 
 #[cfg(test)]

@@ -120,6 +120,13 @@ impl Range {
         self.offset + u64::from(self.len)
     }
 
+    /// The priority of the stream that carries the range, 0 or less: earlier ranges go first, so that what is lost is
+    /// repaired before more is begun, and ranges end one after the other rather than all at once.
+    pub fn priority(&self) -> i32 {
+        let index = self.offset / u64::from(MIN_RANGE_BYTES);
+        i32::try_from(index).map_or(i32::MIN, |index| -index)
+    }
+
     /// Whether the length is not 64 KiB x 2^k, which only the last range of a file may have.
     pub fn is_short(&self) -> bool {
         nominal_len(u64::from(self.len)) != u64::from(self.len)
@@ -163,6 +170,15 @@ mod tests {
     use proptest::prelude::*;
 
     const KIB: u64 = 1024;
+
+    #[test]
+    fn earlier_ranges_have_the_higher_priority() {
+        let priority = |offset| Range::new(offset, 1).map(|range| range.priority());
+        assert_eq!(priority(0), Ok(0));
+        assert_eq!(priority(64 * KIB), Ok(-1));
+        assert_eq!(priority(10 * 64 * KIB), Ok(-10));
+        assert_eq!(priority(1 << 60), Ok(i32::MIN));
+    }
 
     #[test]
     fn the_rules_hold_on_both_sides_of_each_bound() {

@@ -54,7 +54,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use fulmar_disk::{Dir, DiskError, Lock, Root};
+use fulmar_disk::{Buffers, Dir, DiskError, Lock, Root};
 use fulmar_proto::{
     digest::Digest,
     listing::{Cursor, Entry, Page},
@@ -70,6 +70,9 @@ use group::Group;
 #[doc(hidden)]
 pub use probe::{CrashPoint, Probe};
 use slot::Slot;
+
+/// How much memory is kept for reading while nothing is read, in bytes: a dozen or two of pieces.
+const KEPT_BYTES: usize = 4 << 20;
 
 /// How a directory is served.
 #[derive(Clone, Debug, Default)]
@@ -113,6 +116,8 @@ impl fmt::Debug for LocalStore {
 #[derive(Debug)]
 struct Shared {
     root: Root,
+    /// For the pieces of files that are read.
+    buffers: Buffers,
     catalog: Arc<dyn Catalog>,
     environment: Environment,
     /// None on a store that is only read.

@@ -1,6 +1,8 @@
 //! One authenticated connection: who the peer is, its streams, and how it ends.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use fulmar_proto::ALPN;
@@ -10,6 +12,7 @@ use fulmar_proto::text::Text;
 use quinn::crypto::rustls::HandshakeData;
 use rustls::pki_types::CertificateDer;
 
+use crate::socket::SocketBuffers;
 use crate::stream::{FrameReceiver, FrameSender};
 use crate::{tls, tuning};
 
@@ -162,13 +165,42 @@ impl From<quinn::ConnectionStats> for Stats {
 pub struct Connection {
     inner: quinn::Connection,
     peer: Fingerprint,
+    window: Arc<ReceiveWindow>,
+}
+
+/// How much a connection may buffer, which changes with its path.
+#[derive(Debug)]
+pub(crate) struct ReceiveWindow {
+    /// What the socket holds, in bytes; none on a virtual network, whose sockets overflow only when they are to.
+    socket_bytes: Option<usize>,
+    /// On a long path; 0 as long as the window is not to be touched.
+    most: AtomicU32,
+    current: AtomicU32,
+}
+
+impl ReceiveWindow {
+    /// For a socket with these buffers.
+    pub(crate) fn new(buffers: Option<SocketBuffers>, most: u32) -> Self {
+        let socket_bytes = buffers.map(|buffers| buffers.receive_bytes);
+        Self { socket_bytes, most: most.into(), current: 0.into() }
+    }
+
+    /// The new window when it is another one now, with this shortest round trip of the path.
+    fn fit(&self, rtt: impl FnOnce() -> Duration) -> Option<u32> {
+        let most = self.most.load(Ordering::Relaxed);
+        let wanted = self.socket_bytes.map_or(most, |bytes| tuning::receive_window(most, rtt(), bytes));
+        (most > 0 && self.current.swap(wanted, Ordering::Relaxed) != wanted).then_some(wanted)
+    }
 }
 
 impl Connection {
     /// Takes over a connection whose handshake is complete, closing it when the peer is not who TLS promised.
-    pub(crate) fn authenticated(inner: quinn::Connection) -> Result<Self, Unauthenticated> {
+    pub(crate) fn authenticated(
+        inner: quinn::Connection,
+        window: ReceiveWindow,
+    ) -> Result<Self, Unauthenticated> {
         match examine(&inner) {
-            Ok(peer) => Ok(Self { inner, peer }),
+            Ok(peer) => Ok(Self { inner, peer, window: Arc::new(window) }),
             Err(error) => {
                 inner.close(CloseCode::PROTOCOL.0.into(), b"");
                 Err(error)
@@ -207,6 +239,7 @@ impl Connection {
     /// # Errors
     /// [`ConnectionLost`] when the connection is gone.
     pub async fn open_stream(&self) -> Result<(FrameSender, FrameReceiver), ConnectionLost> {
+        self.fit_window();
         let (send, receive) = self.inner.open_bi().await?;
         Ok((FrameSender::new(send), FrameReceiver::new(receive)))
     }
@@ -217,7 +250,22 @@ impl Connection {
     /// [`ConnectionLost`] when the connection is gone.
     pub async fn accept_stream(&self) -> Result<(FrameSender, FrameReceiver), ConnectionLost> {
         let (send, receive) = self.inner.accept_bi().await?;
+        self.fit_window();
         Ok((FrameSender::new(send), FrameReceiver::new(receive)))
+    }
+
+    /// How much this side buffers at most on the path as it is now, in bytes over all streams; 0 while a server holds to its
+    /// limits for strangers.
+    #[must_use]
+    pub fn receive_window(&self) -> u32 {
+        self.window.current.load(Ordering::Relaxed)
+    }
+
+    /// Brings the receive window into line with the path, which may be another one since the last stream.
+    fn fit_window(&self) {
+        if let Some(bytes) = self.window.fit(|| self.inner.stats().path.min_rtt) {
+            self.inner.set_receive_window(bytes.into());
+        }
     }
 
     /// A secret of this very connection, the same on both ends (RFC 8446 section 7.5).
@@ -251,6 +299,8 @@ impl Connection {
     /// which accepts no streams, has no use for it.
     pub fn admit(&self) {
         tuning::admit(&self.inner);
+        self.window.most.store(tuning::RECEIVE_WINDOW_AFTER_ADMISSION, Ordering::Relaxed);
+        self.fit_window();
     }
 
     /// A number that tells this connection from all others that are open in this process.

@@ -6,6 +6,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
+use rustix::net::sockopt;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 /// What is asked of the kernel for each direction, in bytes: 60 ms of a 1 Gbit/s path.
@@ -14,6 +15,15 @@ pub const REQUESTED_BUFFER_BYTES: usize = 8 * 1024 * 1024;
 /// The least that is fine without a warning, in bytes: 8 ms of a 1 Gbit/s path, which is about how long a busy machine
 /// may leave a process waiting for a processor. The kernel counts its own overhead too, so about half of it is payload.
 pub const SUFFICIENT_BUFFER_BYTES: usize = 1024 * 1024;
+
+/// RFC 8200 section 3, without extensions.
+const IPV6_HEADER_BYTES: u32 = 40;
+
+/// RFC 791 section 3.1, without options.
+const IPV4_HEADER_BYTES: u32 = 20;
+
+/// RFC 768.
+const UDP_HEADER_BYTES: u32 = 8;
 
 /// How much the kernel gave, in bytes, in the terms in which it was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +104,25 @@ fn bind_family(addr: SocketAddr, dual_stack: bool) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
+/// The largest datagram that the first link of the route to `remote` takes, in bytes of UDP payload; none when the system
+/// does not say. Connecting a UDP socket looks the route up and sends nothing.
+///
+/// A route whose first link takes more than a later one is common, so this is only where path discovery (RFC 8899) may
+/// stop. Without it every connection over Ethernet would lose a dozen probes that were too large.
+pub(crate) fn datagram_limit(remote: SocketAddr) -> Option<u16> {
+    let any: IpAddr =
+        if remote.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect(remote).ok()?;
+    let (link_bytes, header_bytes) = if remote.is_ipv6() {
+        (sockopt::ipv6_mtu(&socket).ok()?, IPV6_HEADER_BYTES)
+    } else {
+        (sockopt::ip_mtu(&socket).ok()?, IPV4_HEADER_BYTES)
+    };
+    let payload_bytes = link_bytes.saturating_sub(header_bytes + UDP_HEADER_BYTES);
+    Some(u16::try_from(payload_bytes).unwrap_or(u16::MAX))
+}
+
 /// Whether this machine can use IPv6 at all: whether a socket can be bound to it.
 #[must_use]
 pub fn ipv6_available() -> bool {
@@ -145,6 +174,22 @@ mod tests {
         let (len, from) = server.recv_from(&mut buffer).unwrap();
         assert_eq!(&buffer[..len], b"hello");
         assert_eq!(from.ip().to_canonical(), IpAddr::V4(Ipv4Addr::LOCALHOST));
+    }
+
+    #[test]
+    fn the_route_over_loopback_takes_what_the_interface_takes() {
+        let Ok(mtu) = std::fs::read_to_string("/sys/class/net/lo/mtu") else {
+            println!("skipped: this system does not tell the loopback interface's MTU");
+            return;
+        };
+        let mtu: u32 = mtu.trim().parse().unwrap();
+        // No IPv4 packet is longer than its length field can say.
+        let payload = |mtu: u32, headers| Some(u16::try_from(mtu - headers).unwrap_or(u16::MAX));
+        let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        assert_eq!(datagram_limit((Ipv4Addr::LOCALHOST, port).into()), payload(mtu.min(65_535), 28));
+        if ipv6_available() {
+            assert_eq!(datagram_limit((Ipv6Addr::LOCALHOST, port).into()), payload(mtu, 48));
+        }
     }
 
     #[test]

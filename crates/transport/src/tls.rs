@@ -19,7 +19,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
 use rustls::server::ParsedCertificate;
 use rustls::sign::SingleCertAndKey;
-use rustls::{CertificateError, ClientConfig, ServerConfig};
+use rustls::{CertificateError, CipherSuite, ClientConfig, NamedGroup, ServerConfig};
 
 use crate::identity::Identity;
 use verifier::{ClientKeyVerifier, ServerKeyVerifier};
@@ -27,6 +27,13 @@ pub(crate) use verifier::{Verdict, VerdictCell};
 
 /// The name in every certificate and the name every client asks for; it names nothing (RFC 2606, `.invalid`).
 pub const SERVER_NAME: &str = "fulmar.invalid";
+
+/// What two peers of this version negotiate: the first of both sides' lists. Comparisons with other uses of TLS take the
+/// same.
+pub const CIPHER_SUITE: CipherSuite = CipherSuite::TLS13_AES_128_GCM_SHA256;
+
+/// The key exchange that two peers of this version negotiate.
+pub const KEY_EXCHANGE: NamedGroup = NamedGroup::X25519MLKEM768;
 
 /// What a DER `SubjectPublicKeyInfo` of an Ed25519 key begins with (RFC 8410 section 4); 32 bytes of key follow.
 const ED25519_SPKI_PREFIX: [u8; 12] =

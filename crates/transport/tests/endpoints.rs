@@ -10,8 +10,8 @@ use std::time::Duration;
 use common::*;
 use fulmar_proto::code::CloseCode;
 use fulmar_transport::{
-    BindError, ConnectionLost, DialError, Dialer, EndpointSeed, Identity, Listener, ResolveError,
-    ServerTrust, resolve, socket,
+    BindError, Connection, ConnectionLost, DialError, Dialer, EndpointSeed, Identity, Listener, ResolveError,
+    ServerTrust, resolve, socket, tuning,
 };
 use quinn::{Runtime, TokioRuntime};
 
@@ -222,4 +222,35 @@ async fn both_ends_work_on_sockets_that_the_caller_brings() {
     send.send(&9u8).await.unwrap();
     assert_eq!(receive.recv::<u8>().await.unwrap(), Some(9));
     assert_eq!(listener.socket_buffers(), None);
+}
+
+#[tokio::test]
+async fn datagrams_grow_as_far_as_the_route_and_the_tuning_allow() {
+    let Some(mtu) = loopback_mtu() else {
+        println!("skipped: this system does not tell the loopback interface's MTU");
+        return;
+    };
+    let limit = tuning::MAX_DATAGRAM_BYTES.min(u16::try_from(mtu - 28).unwrap_or(u16::MAX));
+    let pair = pair().await;
+    assert!(pair.client.stats().path.current_mtu < limit, "the first packets are small");
+    // Path discovery probes when there is nothing else to send, and tells nobody when it is done; so it is given round
+    // trips until both ends have come within its smallest step.
+    let grown = |connection: &Connection| connection.stats().path.current_mtu + 20 >= limit;
+    let ((mut ask, mut answers), (mut answer, mut asked)) = stream(&pair).await;
+    let grow = async {
+        while !(grown(&pair.client) && grown(&pair.server)) {
+            ask.send(&1u8).await.unwrap();
+            assert_eq!(asked.recv::<u8>().await.unwrap(), Some(1));
+            answer.send(&2u8).await.unwrap();
+            assert_eq!(answers.recv::<u8>().await.unwrap(), Some(2));
+        }
+    };
+    let grew = tokio::time::timeout(AMPLE, grow).await;
+    let reached = [&pair.client, &pair.server].map(|end| end.stats().path.current_mtu);
+    assert!(grew.is_ok(), "{reached:?} of {limit}");
+    assert!(reached.iter().all(|mtu| *mtu <= limit), "{reached:?} of {limit}");
+}
+
+fn loopback_mtu() -> Option<u32> {
+    std::fs::read_to_string("/sys/class/net/lo/mtu").ok()?.trim().parse().ok()
 }

@@ -9,15 +9,15 @@ use fulmar_proto::{
     digest::{Digest, DigestTree},
     hello::Policies,
     path::{RelPath, same_extension},
-    range::MAX_RANGE_BYTES,
+    range::{MAX_RANGE_BYTES, Range},
     reply::Opened,
     upload::OnExists,
+    version::Version,
 };
 use tokio::task::JoinSet;
 
 use super::{
-    DownloadTarget, Event, MAX_IN_FLIGHT, Observer, Outcome, TransferOptions, Transferred,
-    fetch::{self, Fetched},
+    DownloadTarget, Event, MAX_IN_FLIGHT, Observer, Outcome, TransferOptions, Transferred, fetch,
     plan::{Plan, desired_bytes},
 };
 use crate::{error::Error, session::Session};
@@ -101,19 +101,19 @@ impl Session {
     }
 }
 
-/// The ranges of one file, arriving in any order.
-struct Ranges<'a> {
+/// The ranges of one file, arriving in any order. `T` is what fetching one of them gives.
+struct Ranges<'a, T> {
     session: &'a Session,
     path: &'a RelPath,
     opened: &'a Opened,
     plan: Plan,
     nothing: DigestTree,
-    in_flight: JoinSet<Result<Fetched, Error>>,
+    in_flight: JoinSet<Result<(Range, T), Error>>,
     received_bytes: u64,
     started: Instant,
 }
 
-impl<'a> Ranges<'a> {
+impl<'a, T: Send + 'static> Ranges<'a, T> {
     /// All ranges behind the first `offset` bytes.
     fn new(session: &'a Session, path: &'a RelPath, opened: &'a Opened, offset: u64) -> Self {
         Self {
@@ -128,22 +128,25 @@ impl<'a> Ranges<'a> {
         }
     }
 
-    /// Starts as many ranges as may be in flight beside `waiting` ones that have arrived and are not used yet.
-    fn start(&mut self, waiting: usize) {
+    /// Has `fetch` start as many ranges as may be in flight beside `waiting` ones that have arrived and are not used yet.
+    fn start<F>(&mut self, waiting: usize, fetch: impl Fn(Session, RelPath, Version, Range) -> F)
+    where
+        F: Future<Output = Result<(Range, T), Error>> + Send + 'static,
+    {
         while self.in_flight.len() + waiting < MAX_IN_FLIGHT {
             let desired = desired_bytes(self.received_bytes, self.started.elapsed());
             let Some(range) = self.plan.next(desired, &self.nothing) else { return };
             let (session, path) = (self.session.clone(), self.path.clone());
-            self.in_flight.spawn(fetch::fetch(session, path, self.opened.version, range));
+            self.in_flight.spawn(fetch(session, path, self.opened.version, range));
         }
     }
 
     /// The next range that arrives, none when all have.
-    async fn next(&mut self) -> Result<Option<Fetched>, Error> {
+    async fn next(&mut self) -> Result<Option<(Range, T)>, Error> {
         let Some(fetched) = self.in_flight.join_next().await else { return Ok(None) };
-        let fetched = super::upload::joined(fetched)?;
-        self.received_bytes += u64::from(fetched.range.len());
-        Ok(Some(fetched))
+        let (range, fetched) = super::upload::joined(fetched)?;
+        self.received_bytes += u64::from(range.len());
+        Ok(Some((range, fetched)))
     }
 }
 

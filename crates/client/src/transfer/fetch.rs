@@ -1,7 +1,10 @@
 //! One range of a file on its way from the server.
 
+use std::sync::Arc;
+
+use fulmar_disk::{Buffer, Buffers, Staging};
 use fulmar_proto::{
-    digest::{Digest, RangeDigest},
+    digest::{Digest, RangeDigest, RangeHasher},
     path::RelPath,
     range::Range,
     reply::{Opened, Reply},
@@ -13,27 +16,34 @@ use fulmar_proto::{
 use crate::{
     call::{Call, bounded},
     error::Error,
+    local::LocalTarget,
     session::Session,
 };
 
 /// Silence is judged by steps of this many bytes, so that a slow link is not taken for a server that has stopped.
 const STEP_BYTES: usize = 64 * 1024;
 
+/// How much of a range is hashed and written in one job: enough that handing it over costs little, and little enough to
+/// stay in the processor's cache in between.
+const PIECE_BYTES: usize = 512 * 1024;
+
 /// A range as it arrived, with the digest that the server claims for it.
 #[derive(Debug)]
 pub(super) struct Fetched {
     pub(super) range: Range,
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Buffer,
     claimed: RangeDigest,
 }
 
 impl Fetched {
     /// Whether the bytes have the digest that was claimed. Hashes, so it belongs on a thread for blocking work.
     pub(super) fn verify(&self) -> Result<RangeDigest, Error> {
-        match RangeDigest::of(self.range, &self.bytes) {
-            Ok(digest) if digest == self.claimed => Ok(digest),
-            _ => Err(Error::DigestMismatch),
-        }
+        self.check(RangeDigest::of(self.range, &self.bytes).map_err(|_| Error::DigestMismatch)?)
+    }
+
+    /// Whether `digest`, computed from the bytes, is the one that was claimed.
+    pub(super) fn check(&self, digest: RangeDigest) -> Result<RangeDigest, Error> {
+        if digest == self.claimed { Ok(digest) } else { Err(Error::DigestMismatch) }
     }
 }
 
@@ -59,7 +69,7 @@ pub(super) async fn open(
     let range = Range::in_file(0, opened.body_bytes, opened.size);
     match range {
         Ok(range) if range.len() <= first_bytes => {
-            let fetched = receive(&mut call, range).await?;
+            let fetched = receive(&mut call, range, &session.client().buffers).await?;
             Ok((opened, Some(fetched)))
         }
         _ => Err(Error::UnexpectedReply("more than was asked for")),
@@ -72,21 +82,89 @@ pub(super) async fn fetch(
     path: RelPath,
     version: Version,
     range: Range,
-) -> Result<Fetched, Error> {
+) -> Result<(Range, Fetched), Error> {
+    let mut call = ask(&session, path, version, range).await?;
+    Ok((range, receive(&mut call, range, &session.client().buffers).await?))
+}
+
+/// Fetches one range into a staging file, whose bytes are only good once this has returned their digest.
+pub(super) async fn fetch_into(
+    session: Session,
+    path: RelPath,
+    version: Version,
+    range: Range,
+    sink: Sink,
+) -> Result<(Range, RangeDigest), Error> {
+    let mut call = ask(&session, path, version, range).await?;
+    let mut hasher = RangeHasher::new(range);
+    let mut offset = range.offset();
+    while offset < range.end() {
+        let len = usize::try_from(range.end() - offset).unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
+        let piece = receive_bytes(&mut call, session.client().buffers.take(len), len).await?;
+        let sink = sink.clone();
+        hasher = session.offload().run(move || sink.take(&piece, offset, hasher)).await?;
+        offset += len as u64;
+    }
+    let digest = hasher.finish().map_err(|_| Error::DigestMismatch)?;
+    match call.trailer().await? {
+        Trailer::Range(claimed) if claimed == digest => Ok((range, digest)),
+        Trailer::Range(_) => Err(Error::DigestMismatch),
+        _ => Err(Error::UnexpectedReply("trailer")),
+    }
+}
+
+/// Where the pieces of a download go.
+#[derive(Clone, Debug)]
+pub(super) struct Sink {
+    pub(super) staging: Arc<Staging>,
+    pub(super) target: Arc<LocalTarget>,
+}
+
+impl Sink {
+    /// Hashes and writes one piece, in one go while it is in the processor's cache. Blocks.
+    pub(super) fn take(
+        &self,
+        piece: &[u8],
+        offset: u64,
+        mut hasher: RangeHasher,
+    ) -> Result<RangeHasher, Error> {
+        hasher.update(piece).map_err(|_| Error::DigestMismatch)?;
+        let written = self.staging.write_at(piece, offset);
+        written.map_err(|error| Error::Local { path: self.target.path(), error })?;
+        Ok(hasher)
+    }
+}
+
+/// Asks for one range; its bytes are next.
+async fn ask(session: &Session, path: RelPath, version: Version, range: Range) -> Result<Call, Error> {
     let mut call = Call::open(session.connection(), &Request::Read { path, version, range }).await?;
     match call.reply(|_, _| {}).await? {
-        Reply::Body { len } if len == range.len() => receive(&mut call, range).await,
+        Reply::Body { len } if len == range.len() => Ok(call),
         other => Err(Error::UnexpectedReply(other.name())),
     }
 }
 
-async fn receive(call: &mut Call, range: Range) -> Result<Fetched, Error> {
-    let mut bytes = vec![0; range.len() as usize];
-    for step in bytes.chunks_mut(STEP_BYTES) {
-        bounded(call.receiver.read_body(step)).await?;
-    }
+async fn receive(call: &mut Call, range: Range, buffers: &Buffers) -> Result<Fetched, Error> {
+    let bytes = receive_bytes(call, buffers.take(range.len() as usize), range.len() as usize).await?;
     match call.trailer().await? {
         Trailer::Range(claimed) => Ok(Fetched { range, bytes, claimed }),
         _ => Err(Error::UnexpectedReply("trailer")),
     }
+}
+
+/// The next `len` bytes of a body. They are collected in one place, because hashing wants long pieces.
+async fn receive_bytes(call: &mut Call, empty: Buffer, len: usize) -> Result<Buffer, Error> {
+    let mut bytes = empty;
+    while bytes.len() < len {
+        let step = bytes.len() + (len - bytes.len()).min(STEP_BYTES);
+        let fill = async {
+            while bytes.len() < step {
+                let chunk = call.receiver.read_body_chunk(step - bytes.len()).await?;
+                bytes.extend(&chunk);
+            }
+            Ok(())
+        };
+        bounded(fill).await?;
+    }
+    Ok(bytes)
 }

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
-use fulmar_disk::{DiskError, Meta, Offload, Source, read_hashed};
+use fulmar_disk::{Buffers, DiskError, Meta, Offload, Source, read_hashed};
 use fulmar_proto::{
     digest::{Digest, RangeDigest},
     path::Name,
@@ -12,26 +12,28 @@ use fulmar_proto::{
 };
 
 use super::Observer;
-use crate::{error::Error, local::hash_open_file};
+use crate::{client::Client, error::Error, local::hash_open_file};
 
 /// An open local file, and what it was when it was opened.
 #[derive(Clone, Debug)]
 pub(super) struct FileSource {
     offload: Offload,
+    buffers: Buffers,
     source: Arc<Source>,
     path: PathBuf,
     name: Name,
 }
 
 impl FileSource {
-    pub(super) async fn open(offload: &Offload, path: PathBuf) -> Result<Self, Error> {
+    pub(super) async fn open(client: &Client, path: PathBuf) -> Result<Self, Error> {
         let name = path.file_name().map(|name| name.to_str().ok_or(fulmar_proto::path::PathError::NotUtf8));
         let name = name.unwrap_or(Ok("")).and_then(Name::parse);
         let opened = path.clone();
-        let source = offload.run(move || Source::open_local(&opened)).await;
+        let source = client.offload.run(move || Source::open_local(&opened)).await;
         let source = source.map_err(|error| Error::Local { path: path.clone(), error })?;
         let name = name.map_err(Error::LocalName)?;
-        Ok(Self { offload: offload.clone(), source: Arc::new(source), path, name })
+        let (offload, buffers) = (client.offload.clone(), client.buffers.clone());
+        Ok(Self { offload, buffers, source: Arc::new(source), path, name })
     }
 
     pub(super) fn meta(&self) -> &Meta {
@@ -53,9 +55,9 @@ impl FileSource {
 
     /// Reads and hashes one range.
     pub(super) async fn read(&self, range: Range) -> Result<(Bytes, RangeDigest), Error> {
-        let source = self.source.clone();
-        let read = self.offload.run(move || read_hashed(source.file(), range)).await;
-        read.map(|(bytes, digest)| (Bytes::from(bytes), digest)).map_err(|error| self.local(error))
+        let (source, buffers) = (self.source.clone(), self.buffers.clone());
+        let read = self.offload.run(move || read_hashed(source.file(), range, &buffers)).await;
+        read.map(|(bytes, digest)| (bytes.freeze(), digest)).map_err(|error| self.local(error))
     }
 
     /// Says whether the file is still what it was, also under its name, and ends where it said it would: some file

@@ -111,7 +111,7 @@ impl Session {
     ) -> Result<Done, Error> {
         let mut restarted = false;
         loop {
-            let source = FileSource::open(self.offload(), path.to_owned()).await?;
+            let source = FileSource::open(self.client(), path.to_owned()).await?;
             let upload = begin_upload(&source, destination, options);
             observer.on(Event::Started { size: Some(source.meta().size) });
             let attempt = if source.meta().size <= u64::from(MAX_RANGE_BYTES) {

@@ -45,10 +45,11 @@ fn a_range_is_read_with_its_digest() {
     std::fs::write(&path, &content).unwrap();
     let source = Source::open_local(&path).unwrap();
     let range = Range::new(65_536, 100_000 - 65_536).unwrap();
-    let (bytes, digest) = read_hashed(source.file(), range).unwrap();
-    assert_eq!(bytes, &content[65_536..]);
+    let buffers = Buffers::new(0);
+    let (bytes, digest) = read_hashed(source.file(), range, &buffers).unwrap();
+    assert_eq!(&bytes[..], &content[65_536..]);
     assert_eq!(digest, RangeDigest::of(range, &bytes).unwrap());
-    refused(read_hashed(source.file(), Range::new(65_536, 65_536).unwrap()), &DiskError::Changed);
+    refused(read_hashed(source.file(), Range::new(65_536, 65_536).unwrap(), &buffers), &DiskError::Changed);
 }
 
 #[test]

@@ -23,6 +23,7 @@ pub(super) async fn run(
     if range.check_in_file(object.info().size).is_err() {
         return Err(CommandError::code(ErrorCode::MALFORMED));
     }
+    exchange.sender.set_priority(range.priority());
     exchange.reply(&Reply::Body { len: range.len() }).await?;
     send_range(exchange, &context.pool, object.as_ref(), range).await
 }

@@ -133,7 +133,7 @@ fn replies_that_are_not_read() {
 
 /// Waits until the client's transport has taken in as much as its window lets it, and then no more for many round trips.
 async fn until_full(silent: &Peer, honest: &Peer) {
-    let window = u64::from(fulmar_transport::tuning::CLIENT_RECEIVE_WINDOW);
+    let window = u64::from(silent.connection.receive_window());
     let (mut arrived, mut still) = (0, 0);
     while arrived < window || still < 100 {
         assert!(matches!(honest.ask(&stat()).await, Reply::Entry(_)));

@@ -4,7 +4,7 @@ use std::{fs::File, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use fulmar_disk::{Meta, file_unchanged, read_piece};
+use fulmar_disk::{Buffer, Buffers, Meta, file_unchanged};
 use fulmar_proto::{
     digest::{Digest, RangeHasher},
     path::RelPath,
@@ -46,8 +46,8 @@ impl Opened {
         Seen { path: self.path.clone(), version: self.meta.version(), size: self.meta.size }
     }
 
-    fn read(&self, offset: u64, len: u32) -> Result<Vec<u8>, StoreError> {
-        read_piece(&self.file, offset, len as usize).map_err(|error| match error.kind() {
+    fn read(&self, buffers: &Buffers, offset: u64, len: u32) -> Result<Buffer, StoreError> {
+        buffers.read(&self.file, offset, len as usize).map_err(|error| match error.kind() {
             std::io::ErrorKind::UnexpectedEof => StoreError::Changed,
             _ => StoreError::Disk(format!("pread: {error}")),
         })
@@ -101,11 +101,11 @@ impl Object for LocalObject {
         if len > MAX_RANGE_BYTES {
             return Err(StoreError::OverLimit);
         }
-        let opened = Arc::clone(&self.opened);
+        let (opened, buffers) = (Arc::clone(&self.opened), self.shared.buffers.clone());
         let read = move || {
-            let bytes = opened.read(offset, len)?;
+            let bytes = opened.read(&buffers, offset, len)?;
             hasher.update(&bytes).map_err(|_| StoreError::DigestMismatch)?;
-            Ok((bytes.into(), hasher))
+            Ok((bytes.freeze(), hasher))
         };
         self.shared.environment.offload.run(read).await
     }
@@ -157,7 +157,7 @@ impl Hashing {
         while self.at < stop {
             self.work.go_on()?;
             let len = u32::try_from(PIECE_BYTES.min(size - self.at)).unwrap_or(MAX_RANGE_BYTES);
-            self.hasher.update(&self.opened.read(self.at, len)?);
+            self.hasher.update(&self.opened.read(&shared.buffers, self.at, len)?);
             self.at += u64::from(len);
             self.work.advance(u64::from(len));
         }

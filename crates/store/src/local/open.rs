@@ -5,9 +5,11 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-use fulmar_disk::{Dir, DiskError, PRIVATE_DIR, Root};
+use fulmar_disk::{Buffers, Dir, DiskError, PRIVATE_DIR, Root};
 
-use super::{LocalOptions, LocalStore, OpenError, Shared, UploadArea, group::Group, recovery::recover};
+use super::{
+    KEPT_BYTES, LocalOptions, LocalStore, OpenError, Shared, UploadArea, group::Group, recovery::recover,
+};
 use crate::{
     Environment,
     catalog::{MemoryCatalog, SqliteCatalog},
@@ -52,6 +54,7 @@ impl LocalStore {
 fn without_private(root: Root, environment: Environment) -> Shared {
     Shared {
         root,
+        buffers: Buffers::new(KEPT_BYTES),
         catalog: Arc::new(MemoryCatalog::new(Arc::clone(&environment.entropy))),
         environment,
         uploads: None,
@@ -90,7 +93,8 @@ fn with_private(
         })
     };
     let (probe, crashed) = (options.probe, AtomicBool::new(false));
-    Ok(Shared { root, catalog, environment, uploads, probe, crashed, _lock: Some(lock) })
+    let buffers = Buffers::new(KEPT_BYTES);
+    Ok(Shared { root, buffers, catalog, environment, uploads, probe, crashed, _lock: Some(lock) })
 }
 
 /// Opens the database. SQLite wants a path; that it leads to the private directory that is held open is checked.

@@ -62,3 +62,22 @@ fn mapped_ipv4_addresses_are_shown_as_ipv4() {
         assert_eq!(canonical(from.parse().unwrap()), to.parse().unwrap());
     }
 }
+
+#[test]
+fn the_window_follows_the_path_and_is_set_only_when_it_changes() {
+    let (receive_bytes, send_bytes) = (4 << 20, 4 << 20);
+    let short = || Duration::from_micros(100);
+    let long = || tuning::FULL_WINDOW_RTT;
+    let most = tuning::CLIENT_RECEIVE_WINDOW;
+    let window = ReceiveWindow::new(Some(SocketBuffers { receive_bytes, send_bytes }), most);
+    assert_eq!(window.fit(short), Some(3 << 20));
+    assert_eq!(window.fit(short), None);
+    assert_eq!(window.fit(long), Some(most), "the client has moved to a longer path");
+    assert_eq!(window.fit(long), None);
+
+    let virtual_network = ReceiveWindow::new(None, most);
+    assert_eq!(virtual_network.fit(short), Some(most));
+
+    let stranger = ReceiveWindow::new(Some(SocketBuffers { receive_bytes, send_bytes }), 0);
+    assert_eq!(stranger.fit(long), None, "nothing before admission");
+}

@@ -12,7 +12,7 @@ use quinn::{AsyncUdpSocket, ConnectError, Endpoint, Runtime, TokioRuntime, Trans
 use rustls::AlertDescription;
 
 use super::{EndpointSeed, race};
-use crate::connection::{Connection, ConnectionLost, Unauthenticated, canonical};
+use crate::connection::{Connection, ConnectionLost, ReceiveWindow, Unauthenticated, canonical};
 use crate::identity::Identity;
 use crate::socket::{self, SocketBuffers};
 use crate::tls::{self, SERVER_NAME, ServerTrust, TlsConfigError, Verdict, VerdictCell};
@@ -200,10 +200,19 @@ impl Dialer {
         let tls = tls::client_config(&self.shared.identity, trust, verdict.clone())?;
         let connecting = self
             .endpoint(addr)?
-            .connect_with(tuning::client_config(tls), addr, SERVER_NAME)
+            .connect_with(tuning::client_config(tls, self.datagram_limit(addr)), addr, SERVER_NAME)
             .map_err(|error| not_started(&error, addr))?;
         let connection = connecting.await.map_err(|error| failed(error.into(), verdict.get()))?;
-        Ok(Connection::authenticated(connection)?)
+        let window = ReceiveWindow::new(self.socket_buffers(), tuning::CLIENT_RECEIVE_WINDOW);
+        Ok(Connection::authenticated(connection, window)?)
+    }
+
+    /// Up to which size datagrams to an address may be tried.
+    fn datagram_limit(&self, addr: SocketAddr) -> u16 {
+        match self.shared.sockets {
+            Sockets::System(_) => socket::datagram_limit(addr).unwrap_or(tuning::ETHERNET_DATAGRAM_BYTES),
+            Sockets::Virtual(_) => tuning::ETHERNET_DATAGRAM_BYTES,
+        }
     }
 
     /// The endpoint for an address, bound now if it is the first of its family.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use fulmar_proto::code::CloseCode;
 use fulmar_proto::text::Text;
-use quinn::{AsyncUdpSocket, Endpoint, Runtime, TokioRuntime};
+use quinn::{AsyncUdpSocket, Endpoint, Runtime, ServerConfig, TokioRuntime};
 
 use super::EndpointSeed;
-use crate::connection::{Connection, ConnectionLost, Unauthenticated, canonical};
+use crate::connection::{Connection, ConnectionLost, ReceiveWindow, Unauthenticated, canonical};
 use crate::identity::Identity;
 use crate::socket::{self, SocketBuffers};
 use crate::tls::{self, TlsConfigError};
@@ -52,6 +52,8 @@ pub enum AcceptError {
 pub struct Listener {
     endpoint: Endpoint,
     buffers: Option<SocketBuffers>,
+    /// For clients on routes that the system knows; none on a virtual network, where it knows none.
+    config: Option<Arc<ServerConfig>>,
 }
 
 impl Listener {
@@ -65,9 +67,9 @@ impl Listener {
         let config = tuning::server_config(tls::server_config(identity)?);
         let socket = socket::bind(addr).map_err(|source| BindError::Socket { addr, source })?;
         let buffers = SocketBuffers::of(&socket).ok();
-        let endpoint =
-            Endpoint::new(tuning::endpoint_config(None), Some(config), socket, Arc::new(TokioRuntime))?;
-        Ok(Self { endpoint, buffers })
+        let runtime = Arc::new(TokioRuntime);
+        let endpoint = Endpoint::new(tuning::endpoint_config(None), Some(config.clone()), socket, runtime)?;
+        Ok(Self { endpoint, buffers, config: Some(Arc::new(config)) })
     }
 
     /// As [`Listener::bind`], on a socket that is not one of the system's, with the clock and executor to drive it: a
@@ -84,7 +86,7 @@ impl Listener {
         let config = tuning::server_config(tls::server_config(identity)?);
         let endpoint_config = tuning::endpoint_config(seed.map(|seed| seed.0));
         let endpoint = Endpoint::new_with_abstract_socket(endpoint_config, Some(config), socket, runtime)?;
-        Ok(Self { endpoint, buffers: None })
+        Ok(Self { endpoint, buffers: None, config: None })
     }
 
     /// The address that the socket is bound to.
@@ -105,7 +107,8 @@ impl Listener {
     ///
     /// Do not await a handshake in the loop that calls this: one silent client would hold up all others.
     pub async fn accept(&self) -> Option<Incoming> {
-        self.endpoint.accept().await.map(Incoming)
+        let attempt = self.endpoint.accept().await?;
+        Some(Incoming { attempt, config: self.config.clone(), buffers: self.buffers })
     }
 
     /// How many connections are open, handshakes included.
@@ -135,37 +138,41 @@ impl Listener {
 
 /// A connection attempt that nothing has been spent on yet. Dropping it refuses it.
 #[derive(Debug)]
-pub struct Incoming(quinn::Incoming);
+pub struct Incoming {
+    attempt: quinn::Incoming,
+    config: Option<Arc<ServerConfig>>,
+    buffers: Option<SocketBuffers>,
+}
 
 impl Incoming {
     /// Where the first packet claims to come from.
     #[must_use]
     pub fn remote_addr(&self) -> SocketAddr {
-        canonical(self.0.remote_address())
+        canonical(self.attempt.remote_address())
     }
 
     /// Whether the client has shown that it receives what is sent to that address (RFC 9000 section 8.1). Nothing may
     /// be held against an address before.
     #[must_use]
     pub fn remote_validated(&self) -> bool {
-        self.0.remote_address_validated()
+        self.attempt.remote_address_validated()
     }
 
     /// Drops the attempt without an answer.
     pub fn ignore(self) {
-        self.0.ignore();
+        self.attempt.ignore();
     }
 
     /// Asks the client to prove its address first (RFC 9000 section 8.1.2). An attempt that has done so already is
     /// refused.
     pub fn retry(self) {
         // The error carries the attempt, and dropping that refuses it.
-        let _ = self.0.retry();
+        let _ = self.attempt.retry();
     }
 
     /// Answers that no connection is wanted.
     pub fn refuse(self) {
-        self.0.refuse();
+        self.attempt.refuse();
     }
 
     /// Performs the handshake. The caller sets a time limit; dropping the future ends the attempt.
@@ -173,8 +180,18 @@ impl Incoming {
     /// # Errors
     /// [`AcceptError`].
     pub async fn finish(self) -> Result<Connection, AcceptError> {
-        let connecting = self.0.accept().map_err(ConnectionLost::from)?;
+        let connecting = match self.config.as_deref().zip(socket::datagram_limit(self.remote_addr())) {
+            Some((config, datagram_bytes)) => {
+                let mut config = config.clone();
+                config.transport_config(Arc::new(tuning::server_transport(datagram_bytes)));
+                self.attempt.accept_with(Arc::new(config))
+            }
+            None => self.attempt.accept(),
+        };
+        let connecting = connecting.map_err(ConnectionLost::from)?;
         let connection = connecting.await.map_err(ConnectionLost::from)?;
-        Ok(Connection::authenticated(connection)?)
+        // Nothing until the client is admitted.
+        let window = ReceiveWindow::new(self.buffers, 0);
+        Ok(Connection::authenticated(connection, window)?)
     }
 }

@@ -52,9 +52,9 @@ fn the_preferred_group_suite_and_protocol_are_negotiated() {
     let ends: [&rustls::CommonState; 2] = [&client, &server];
     for end in ends {
         let group = end.negotiated_key_exchange_group().unwrap().name();
-        assert_eq!(group, NamedGroup::X25519MLKEM768);
+        assert_eq!(group, KEY_EXCHANGE);
         let suite = end.negotiated_cipher_suite().unwrap().suite();
-        assert_eq!(suite, rustls::CipherSuite::TLS13_AES_128_GCM_SHA256);
+        assert_eq!(suite, CIPHER_SUITE);
         assert_eq!(end.protocol_version(), Some(ProtocolVersion::TLSv1_3));
         assert_eq!(end.alpn_protocol(), Some(&b"fulmar/1"[..]));
         assert_eq!(end.handshake_kind(), Some(HandshakeKind::Full));

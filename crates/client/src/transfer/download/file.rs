@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use fulmar_disk::{Kind, Staging};
 use fulmar_proto::{
-    digest::{DigestTree, RangeDigest},
+    digest::{DigestTree, RangeDigest, RangeHasher},
     path::RelPath,
     range::Range,
     reply::Opened,
@@ -18,7 +18,7 @@ use crate::{
     error::Error,
     local::{LocalTarget, hash_open_file},
     session::Session,
-    transfer::fetch::Fetched,
+    transfer::fetch::{Fetched, Sink},
 };
 
 pub(super) async fn resolve(
@@ -84,9 +84,10 @@ pub(super) async fn download(
     let staged = target.clone();
     let size = opened.size;
     let staging = Arc::new(session.offload().run(move || staged.stage(size)).await?);
-    let tree = receive(session, path, &opened, first, &staging, target, observer).await?;
+    let sink = Sink { staging, target: target.clone() };
+    let tree = receive(session, path, &opened, first, &sink, observer).await?;
     let root = root_of(&tree, &opened)?;
-    let destination = publish(session, staging, target, &opened, options).await?;
+    let destination = publish(session, sink.staging, target, &opened, options).await?;
     Ok(Done { destination, bytes: size, sent_bytes: size, root, outcome: Outcome::Stored })
 }
 
@@ -95,42 +96,35 @@ async fn receive(
     path: &RelPath,
     opened: &Opened,
     first: Option<Fetched>,
-    staging: &Arc<Staging>,
-    target: &Arc<LocalTarget>,
+    sink: &Sink,
     observer: &dyn Observer,
 ) -> Result<DigestTree, Error> {
     let mut tree = DigestTree::new(Some(opened.size));
     let offset = first.as_ref().map_or(0, |first| first.range.end());
     let mut ranges = Ranges::new(session, path, opened, offset);
-    let mut next = first;
-    loop {
-        ranges.start(0);
-        if let Some(fetched) = next {
-            let (range, digest) = write(session, fetched, staging, target).await?;
-            tree.insert(range, digest).map_err(|_| Error::UnexpectedReply("overlap"))?;
-            observer.on(Event::Acknowledged { bytes: tree.covered_bytes() });
-        }
+    let fetch =
+        |session, path, version, range| fetch::fetch_into(session, path, version, range, sink.clone());
+    ranges.start(0, fetch);
+    let mut next = match first {
+        Some(fetched) => Some(write(session, fetched, sink).await?),
+        None => ranges.next().await?,
+    };
+    while let Some((range, digest)) = next {
+        tree.insert(range, digest).map_err(|_| Error::UnexpectedReply("overlap"))?;
+        observer.on(Event::Acknowledged { bytes: tree.covered_bytes() });
+        ranges.start(0, fetch);
         next = ranges.next().await?;
-        if next.is_none() {
-            return Ok(tree);
-        }
     }
+    Ok(tree)
 }
 
-/// Verifies and writes one range, on a thread for blocking work.
-async fn write(
-    session: &Session,
-    fetched: Fetched,
-    staging: &Arc<Staging>,
-    target: &Arc<LocalTarget>,
-) -> Result<(Range, RangeDigest), Error> {
-    let (staging, target) = (staging.clone(), target.clone());
+/// Verifies and writes the range that came with the answer to opening, on a thread for blocking work.
+async fn write(session: &Session, fetched: Fetched, sink: &Sink) -> Result<(Range, RangeDigest), Error> {
+    let sink = sink.clone();
     let job = move || {
-        let digest = fetched.verify()?;
-        staging
-            .write_at(&fetched.bytes, fetched.range.offset())
-            .map_err(|error| Error::Local { path: target.path(), error })?;
-        Ok((fetched.range, digest))
+        let range = fetched.range;
+        let hasher = sink.take(&fetched.bytes, range.offset(), RangeHasher::new(range))?;
+        Ok((range, fetched.check(hasher.finish().map_err(|_| Error::DigestMismatch)?)?))
     };
     session.offload().run(job).await
 }

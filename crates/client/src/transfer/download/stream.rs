@@ -24,14 +24,14 @@ pub(super) async fn download(
     // Ranges that have arrived before an earlier one. They count as in flight, so that their memory is bounded.
     let mut waiting: BTreeMap<u64, Fetched> = first.into_iter().map(|first| (0, first)).collect();
     loop {
-        ranges.start(waiting.len());
+        ranges.start(waiting.len(), fetch::fetch);
         while let Some(fetched) = waiting.remove(&tree.covered_bytes()) {
             writer = write(session, fetched, &mut tree, writer).await?;
             observer.on(Event::Acknowledged { bytes: tree.covered_bytes() });
-            ranges.start(waiting.len());
+            ranges.start(waiting.len(), fetch::fetch);
         }
         match ranges.next().await {
-            Ok(Some(fetched)) => drop(waiting.insert(fetched.range.offset(), fetched)),
+            Ok(Some((range, fetched))) => drop(waiting.insert(range.offset(), fetched)),
             Ok(None) => break,
             // What has been written cannot be taken back, so there is no beginning anew.
             Err(error) if error.is_changed() => return Err(Error::SourceChanged),

@@ -160,10 +160,7 @@ pub(super) async fn write(
     digest: RangeDigest,
 ) -> Result<(), Error> {
     let request = Request::Write { upload_id: upload.id, generation: upload.generation, range };
-    // Earlier ranges go first, so that what is lost is repaired before more is begun.
-    let index = range.offset() / u64::from(fulmar_proto::range::MIN_RANGE_BYTES);
-    let priority = i32::try_from(index).map_or(i32::MIN, |index| -index);
-    let mut call = Call::open_with_priority(session.connection(), &request, priority).await?;
+    let mut call = Call::open_with_priority(session.connection(), &request, range.priority()).await?;
     call.send_body(body, &Trailer::Range(digest)).await?;
     match call.reply(|_, _| {}).await? {
         Reply::Written => Ok(()),
