@@ -1,0 +1,26 @@
+//! fulmar-bench: measures fulmar against what people use otherwise, side by side on one machine.
+
+mod args;
+mod loopback;
+mod measure;
+mod report;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Cli, Command};
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Loopback(args) => loopback::run(&args),
+        Command::Side(args) => loopback::serve_side(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("fulmar-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

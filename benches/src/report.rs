@@ -1,0 +1,52 @@
+//! What is made of the measurements: figures for each place in the table, and three ways of showing them.
+
+mod chart;
+mod figures;
+mod json;
+mod table;
+
+pub(crate) use chart::draw;
+pub(crate) use json::write as write_json;
+pub(crate) use table::table;
+
+use crate::{loopback::Row, measure::machine::Conditions};
+
+/// All transfers in one directory, and the conditions.
+#[derive(Clone, Debug)]
+pub(crate) struct Report {
+    pub(crate) conditions: Conditions,
+    pub(crate) rows: Vec<Row>,
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+    use crate::loopback::{Cell, Contender, Direction, Share, Size};
+
+    /// Two rounds of one size: TCP takes 1 s, TLS 2 s, fulmar 4 s and then 5 s.
+    pub(crate) fn report() -> Report {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut rows = Vec::new();
+        for round in 0..2 {
+            for direction in Direction::ALL {
+                for contender in Contender::ALL {
+                    let seconds = match contender {
+                        Contender::Tcp => 1.0,
+                        Contender::Tls => 2.0,
+                        Contender::Fulmar => 4.0 + f64::from(round),
+                    };
+                    let size = Size(1 << 30);
+                    rows.push(Row {
+                        round,
+                        cell: Cell { size, direction, contender },
+                        seconds,
+                        goodput_bytes_per_s: size.0 as f64 / seconds,
+                        client: Share { cpu_s: seconds / 2.0, peak_bytes: 10 << 20 },
+                        server: Share { cpu_s: seconds / 4.0, peak_bytes: 20 << 20 },
+                    });
+                }
+            }
+        }
+        Report { conditions: Conditions::here(dir.path()).expect("known"), rows }
+    }
+}

@@ -1,0 +1,119 @@
+//! The figures as a table in Markdown.
+
+use std::fmt::Write as _;
+
+use super::{
+    Report,
+    figures::{Figures, cells, ratio},
+};
+use crate::{
+    loopback::{Cell, Contender, Direction},
+    measure::{machine::Conditions, stats::Summary},
+};
+
+const HEAD: &str = "\
+| size | | MB/s, median | min..max | quartiles | CPU s/GB client | CPU s/GB server | MiB client | MiB server | of TCP | of TLS |
+|---|---|---:|---|---|---:|---:|---:|---:|---|---|
+";
+
+/// The conditions and a table for each direction.
+pub(crate) fn table(report: &Report) -> String {
+    let mut text = conditions(&report.conditions);
+    for direction in Direction::ALL {
+        if !cells(&report.rows).iter().any(|cell| cell.direction == direction) {
+            continue;
+        }
+        // Writing into a string cannot fail.
+        let _ =
+            write!(text, "\n{}, {} rounds at the largest size\n\n{HEAD}", title(direction), rounds(report));
+        for cell in cells(&report.rows).into_iter().filter(|cell| cell.direction == direction) {
+            if let Some(figures) = Figures::of(&report.rows, cell) {
+                text.push_str(&line(report, cell, &figures));
+            }
+        }
+    }
+    text
+}
+
+fn title(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Upload => "**Upload** (the client sends)",
+        Direction::Download => "**Download** (the server sends)",
+    }
+}
+
+/// How often the largest files were moved each way by each contender.
+fn rounds(report: &Report) -> usize {
+    let Some(cell) = cells(&report.rows).pop_last() else { return 0 };
+    report.rows.iter().filter(|row| row.cell == cell).count()
+}
+
+fn conditions(conditions: &Conditions) -> String {
+    let Conditions { processor, cores, memory_mib, kernel, file_system, cipher_suite, .. } = conditions;
+    let mtu = conditions.mtu_bytes.map_or("unknown".to_owned(), |mtu| mtu.to_string());
+    let commit = conditions.commit.as_deref().map_or(String::new(), |commit| format!(" at {commit}"));
+    format!(
+        "On {file_system}: {processor}, {cores} cores, {memory_mib} MiB of memory, Linux {kernel}, MTU of lo {mtu}; \
+         {cipher_suite}, {}; fulmar {}{commit} ({} build), {}.\n",
+        conditions.key_exchange,
+        conditions.fulmar,
+        conditions.profile,
+        conditions.libraries.join(", "),
+    )
+}
+
+fn line(report: &Report, cell: Cell, figures: &Figures) -> String {
+    let Figures { goodput, cpu_s_per_gb, peak_bytes } = figures;
+    let mb = |bytes_per_s: f64| bytes_per_s / 1e6;
+    let compared = |other| match ratio(&report.rows, cell, other) {
+        Some(ratio) if cell.contender != other && cell.contender != Contender::Tcp => shown(&ratio),
+        _ => String::new(),
+    };
+    format!(
+        "| {} | {} | {:.0} | {:.0}..{:.0} | {:.0}..{:.0} | {:.2} | {:.2} | {} | {} | {} | {} |\n",
+        cell.size,
+        cell.contender.title(),
+        mb(goodput.median),
+        mb(goodput.min),
+        mb(goodput.max),
+        mb(goodput.lower),
+        mb(goodput.upper),
+        cpu_s_per_gb[0],
+        cpu_s_per_gb[1],
+        peak_bytes[0] >> 20,
+        peak_bytes[1] >> 20,
+        compared(Contender::Tcp),
+        compared(Contender::Tls),
+    )
+}
+
+/// A ratio and its spread.
+fn shown(ratio: &Summary) -> String {
+    format!("{:.2} ({:.2}..{:.2})", ratio.median, ratio.min, ratio.max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::testing::report;
+
+    #[test]
+    fn every_cell_has_its_line_and_every_line_its_columns() {
+        let text = table(&report());
+        let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("| 1 GiB")).collect();
+        assert_eq!(lines.len(), 6);
+        let columns = HEAD.lines().next().expect("a head").matches('|').count();
+        assert!(lines.iter().all(|line| line.matches('|').count() == columns), "{text}");
+        assert!(text.contains("2 rounds at the largest size"), "{text}");
+    }
+
+    #[test]
+    fn ratios_stand_with_the_one_that_is_compared() {
+        let text = table(&report());
+        let line = |name: &str| text.lines().find(|line| line.contains(name)).expect("there").to_owned();
+        assert!(line("| fulmar |").ends_with("| 0.23 (0.20..0.25) | 0.45 (0.40..0.50) |"), "{text}");
+        assert!(line("| TLS over TCP |").ends_with("| 0.50 (0.50..0.50) |  |"), "{text}");
+        assert!(line("| TCP |").ends_with("|  |  |"), "{text}");
+        assert!(line("| fulmar |").contains("| 242 | 215..268 |"), "{text}");
+    }
+}
