@@ -232,10 +232,10 @@ async fn datagrams_grow_as_far_as_the_route_and_the_tuning_allow() {
     };
     let limit = tuning::MAX_DATAGRAM_BYTES.min(u16::try_from(mtu - 28).unwrap_or(u16::MAX));
     let pair = pair().await;
-    assert!(pair.client.stats().path.current_mtu < limit, "the first packets are small");
+    assert!(pair.client.stats().path_mtu_bytes < limit, "the first packets are small");
     // Path discovery probes when there is nothing else to send, and tells nobody when it is done; so it is given round
     // trips until both ends have come within its smallest step.
-    let grown = |connection: &Connection| connection.stats().path.current_mtu + 20 >= limit;
+    let grown = |connection: &Connection| connection.stats().path_mtu_bytes + 20 >= limit;
     let ((mut ask, mut answers), (mut answer, mut asked)) = stream(&pair).await;
     let grow = async {
         while !(grown(&pair.client) && grown(&pair.server)) {
@@ -246,7 +246,7 @@ async fn datagrams_grow_as_far_as_the_route_and_the_tuning_allow() {
         }
     };
     let grew = tokio::time::timeout(AMPLE, grow).await;
-    let reached = [&pair.client, &pair.server].map(|end| end.stats().path.current_mtu);
+    let reached = [&pair.client, &pair.server].map(|end| end.stats().path_mtu_bytes);
     assert!(grew.is_ok(), "{reached:?} of {limit}");
     assert!(reached.iter().all(|mtu| *mtu <= limit), "{reached:?} of {limit}");
 }
