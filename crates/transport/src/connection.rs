@@ -1,8 +1,8 @@
 //! One authenticated connection: who the peer is, its streams, and how it ends.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fulmar_proto::ALPN;
@@ -168,29 +168,48 @@ pub struct Connection {
     window: Arc<ReceiveWindow>,
 }
 
-/// How much a connection may buffer, which changes with its path.
+/// How much a connection may buffer, which depends on its path. It only ever grows: quinn gives each growth out as new
+/// credit, so that a peer whose path changed to and fro would be given more with every change than the largest window.
 #[derive(Debug)]
 pub(crate) struct ReceiveWindow {
     /// What the socket holds, in bytes; none on a virtual network, whose sockets overflow only when they are to.
     socket_bytes: Option<usize>,
     /// On a long path; 0 as long as the window is not to be touched.
     most: AtomicU32,
-    current: AtomicU32,
+    current: Mutex<u32>,
 }
 
 impl ReceiveWindow {
     /// For a socket with these buffers.
     pub(crate) fn new(buffers: Option<SocketBuffers>, most: u32) -> Self {
         let socket_bytes = buffers.map(|buffers| buffers.receive_bytes);
-        Self { socket_bytes, most: most.into(), current: 0.into() }
+        Self { socket_bytes, most: most.into(), current: Mutex::default() }
     }
 
-    /// The new window when it is another one now, with this shortest round trip of the path.
-    fn fit(&self, rtt: impl FnOnce() -> Duration) -> Option<u32> {
+    /// Has `set` take over the window when it has grown, with this round trip of the path.
+    fn fit(&self, rtt: impl FnOnce() -> Duration, set: impl FnOnce(u32)) {
         let most = self.most.load(Ordering::Relaxed);
+        // Held over `set`, so that of two growths at once the smaller one is not set last.
+        let mut current = self.current();
+        if *current >= most {
+            return;
+        }
         let wanted = self.socket_bytes.map_or(most, |bytes| tuning::receive_window(most, rtt(), bytes));
-        (most > 0 && self.current.swap(wanted, Ordering::Relaxed) != wanted).then_some(wanted)
+        if wanted > *current {
+            *current = wanted;
+            set(wanted);
+        }
     }
+
+    fn current(&self) -> MutexGuard<'_, u32> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The round trip that a receive window has to bridge. The shortest one tells a path from the queues on it, but it is
+/// kept for as long as a path looks like the same one from here, also when a client has moved to another network.
+fn path_rtt(shortest: Duration, smoothed: Duration) -> Duration {
+    if smoothed > tuning::MOVED_PATH_RTT { smoothed } else { shortest }
 }
 
 impl Connection {
@@ -258,14 +277,16 @@ impl Connection {
     /// limits for strangers.
     #[must_use]
     pub fn receive_window(&self) -> u32 {
-        self.window.current.load(Ordering::Relaxed)
+        *self.window.current()
     }
 
     /// Brings the receive window into line with the path, which may be another one since the last stream.
     fn fit_window(&self) {
-        if let Some(bytes) = self.window.fit(|| self.inner.stats().path.min_rtt) {
-            self.inner.set_receive_window(bytes.into());
-        }
+        let rtt = || {
+            let path = self.inner.stats().path;
+            path_rtt(path.min_rtt, path.rtt)
+        };
+        self.window.fit(rtt, |bytes| self.inner.set_receive_window(bytes.into()));
     }
 
     /// A secret of this very connection, the same on both ends (RFC 8446 section 7.5).

@@ -141,6 +141,11 @@ impl<'a, T: Send + 'static> Ranges<'a, T> {
         }
     }
 
+    /// Ends what still runs.
+    async fn stop(mut self) {
+        self.in_flight.shutdown().await;
+    }
+
     /// The next range that arrives, none when all have.
     async fn next(&mut self) -> Result<Option<(Range, T)>, Error> {
         let Some(fetched) = self.in_flight.join_next().await else { return Ok(None) };

@@ -64,20 +64,36 @@ fn mapped_ipv4_addresses_are_shown_as_ipv4() {
 }
 
 #[test]
-fn the_window_follows_the_path_and_is_set_only_when_it_changes() {
+fn the_window_grows_with_the_path_and_never_shrinks() {
     let (receive_bytes, send_bytes) = (4 << 20, 4 << 20);
     let short = || Duration::from_micros(100);
     let long = || tuning::FULL_WINDOW_RTT;
     let most = tuning::CLIENT_RECEIVE_WINDOW;
     let window = ReceiveWindow::new(Some(SocketBuffers { receive_bytes, send_bytes }), most);
-    assert_eq!(window.fit(short), Some(3 << 20));
-    assert_eq!(window.fit(short), None);
-    assert_eq!(window.fit(long), Some(most), "the client has moved to a longer path");
-    assert_eq!(window.fit(long), None);
+    assert_eq!(fitted(&window, short), Some(3 << 20));
+    assert_eq!(fitted(&window, short), None);
+    assert_eq!(fitted(&window, long), Some(most), "the peer has moved to a longer path");
+    assert_eq!(fitted(&window, short), None, "what it may send already is not given twice");
+    assert_eq!(fitted(&window, long), None);
 
     let virtual_network = ReceiveWindow::new(None, most);
-    assert_eq!(virtual_network.fit(short), Some(most));
+    assert_eq!(fitted(&virtual_network, short), Some(most));
 
     let stranger = ReceiveWindow::new(Some(SocketBuffers { receive_bytes, send_bytes }), 0);
-    assert_eq!(stranger.fit(long), None, "nothing before admission");
+    assert_eq!(fitted(&stranger, long), None, "nothing before admission");
+}
+
+/// What the window is set to.
+fn fitted(window: &ReceiveWindow, rtt: impl FnOnce() -> Duration) -> Option<u32> {
+    let mut set = None;
+    window.fit(rtt, |bytes| set = Some(bytes));
+    set
+}
+
+#[test]
+fn a_path_that_has_become_longer_is_noticed_and_a_queue_is_not() {
+    let millis = Duration::from_millis;
+    assert_eq!(path_rtt(millis(1), millis(9)), millis(1), "its own queue");
+    assert_eq!(path_rtt(millis(1), millis(80)), millis(80), "another network");
+    assert_eq!(path_rtt(millis(80), millis(90)), millis(90));
 }

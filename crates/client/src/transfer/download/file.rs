@@ -85,7 +85,14 @@ pub(super) async fn download(
     let size = opened.size;
     let staging = Arc::new(session.offload().run(move || staged.stage(size)).await?);
     let sink = Sink { staging, target: target.clone() };
-    let tree = receive(session, path, &opened, first, &sink, observer).await?;
+    let tree = match receive(session, path, &opened, first, &sink, observer).await {
+        Ok(tree) => tree,
+        Err(error) => {
+            // Before another attempt reserves its own space; removing a large file takes its time.
+            session.offload().run(move || drop(sink)).await;
+            return Err(error);
+        }
+    };
     let root = root_of(&tree, &opened)?;
     let destination = publish(session, sink.staging, target, &opened, options).await?;
     Ok(Done { destination, bytes: size, sent_bytes: size, root, outcome: Outcome::Stored })
@@ -105,17 +112,23 @@ async fn receive(
     let fetch =
         |session, path, version, range| fetch::fetch_into(session, path, version, range, sink.clone());
     ranges.start(0, fetch);
-    let mut next = match first {
-        Some(fetched) => Some(write(session, fetched, sink).await?),
-        None => ranges.next().await?,
+    let received = async {
+        let mut next = match first {
+            Some(fetched) => Some(write(session, fetched, sink).await?),
+            None => ranges.next().await?,
+        };
+        while let Some((range, digest)) = next {
+            tree.insert(range, digest).map_err(|_| Error::UnexpectedReply("overlap"))?;
+            observer.on(Event::Acknowledged { bytes: tree.covered_bytes() });
+            ranges.start(0, fetch);
+            next = ranges.next().await?;
+        }
+        Ok(())
     };
-    while let Some((range, digest)) = next {
-        tree.insert(range, digest).map_err(|_| Error::UnexpectedReply("overlap"))?;
-        observer.on(Event::Acknowledged { bytes: tree.covered_bytes() });
-        ranges.start(0, fetch);
-        next = ranges.next().await?;
-    }
-    Ok(tree)
+    let received = received.await;
+    // Whatever still runs holds the staging file open.
+    ranges.stop().await;
+    received.map(|()| tree)
 }
 
 /// Verifies and writes the range that came with the answer to opening, on a thread for blocking work.
