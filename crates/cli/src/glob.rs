@@ -29,11 +29,13 @@ const OPTIONS: MatchOptions = MatchOptions {
 pub(crate) enum Wanted {
     /// Files alone: directories that match are passed over and counted.
     Files,
+    /// Whatever has the name and is no directory: those are passed over and counted.
+    NoDirectories,
     /// Whatever has the name.
     Anything,
 }
 
-/// What matched a pattern and was passed over, because it is no file.
+/// What matched a pattern and was passed over, because it is not wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Skipped {
     /// Directories.

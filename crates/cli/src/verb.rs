@@ -253,7 +253,7 @@ pub(crate) struct RmArgs {
     #[arg(short, long)]
     pub(crate) recursive: bool,
     /// What to remove. Patterns such as 'logs/*.gz' are expanded: everything that matches is removed and named,
-    /// without a question.
+    /// without a question; directories only with -r.
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<String>,
 }

@@ -3,6 +3,7 @@
 mod connection;
 mod describe;
 mod download;
+mod each;
 mod hosts;
 mod local;
 mod ls;

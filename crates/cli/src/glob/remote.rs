@@ -6,8 +6,8 @@ use fulmar_proto::{
     listing::{Entry, EntryKind, EntryName},
 };
 
-use super::{Branch, Component, MAX_MATCHES, Skipped, Wanted, is_pattern, no_match, parse, too_many};
-use crate::{exit_code::Tally, output::Failure, remote_path::RemotePath, session::Context};
+use super::{Branch, Component, MAX_MATCHES, Skipped, Wanted, parse, too_many};
+use crate::{output::Failure, remote_path::RemotePath, session::Context};
 
 /// Something remote that matches.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ impl RemoteMatches {
     fn take(&mut self, typed: String, entry: Entry, wanted: Wanted, directories_only: bool) {
         match entry.kind {
             kind if directories_only && kind != EntryKind::Directory => {}
-            EntryKind::Directory if wanted == Wanted::Files => self.skipped.directories += 1,
+            EntryKind::Directory if wanted != Wanted::Anything => self.skipped.directories += 1,
             EntryKind::Link | EntryKind::Other if wanted == Wanted::Files => self.skipped.others += 1,
             _ => self.found.push(RemoteMatch { typed, entry }),
         }
@@ -63,39 +63,6 @@ pub(crate) async fn expand(
     }
     matches.sort();
     Ok(Some(matches))
-}
-
-/// The names that all of `typed` stand for: themselves, or what they match as patterns. Tells of every pattern that
-/// leads to nothing, as a failure of `verb`.
-pub(crate) async fn all_names(
-    context: &mut Context,
-    verb: &str,
-    typed: &[String],
-    tally: &mut Tally,
-) -> Vec<String> {
-    let mut all = Vec::with_capacity(typed.len());
-    for typed in typed {
-        match names(context, typed).await {
-            Ok(mut names) => all.append(&mut names),
-            Err(failure) => {
-                context.report(verb, &failure);
-                tally.failed(failure.code);
-            }
-        }
-    }
-    all
-}
-
-async fn names(context: &mut Context, typed: &str) -> Result<Vec<String>, Failure> {
-    if !is_pattern(typed)? {
-        return Ok(vec![typed.to_owned()]);
-    }
-    let session = context.session().await?;
-    match expand(context, &session, typed, Wanted::Anything, false).await? {
-        None => Ok(vec![typed.to_owned()]),
-        Some(matches) if matches.found.is_empty() => Err(no_match(typed, "ls shows what is there")),
-        Some(matches) => Ok(matches.found.into_iter().map(|found| found.typed).collect()),
-    }
 }
 
 /// Whether something has just this name. Whoever may not ask has to mean it as a name: listing is not granted either.
@@ -265,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn transfers_want_files_alone() {
+    fn what_is_not_wanted_is_passed_over_and_counted() {
         let kinds = [EntryKind::File, EntryKind::Directory, EntryKind::Link, EntryKind::Other];
         let take = |wanted, directories_only| {
             let mut matches = RemoteMatches::default();
@@ -276,6 +243,8 @@ mod tests {
         };
         assert_eq!(take(Wanted::Files, false), (1, 1, 2));
         assert_eq!(take(Wanted::Anything, false), (4, 0, 0));
+        assert_eq!(take(Wanted::NoDirectories, false), (3, 1, 0));
+        assert_eq!(take(Wanted::NoDirectories, true), (0, 1, 0));
         assert_eq!(take(Wanted::Anything, true), (1, 0, 0));
         assert_eq!(take(Wanted::Files, true), (0, 1, 0));
     }

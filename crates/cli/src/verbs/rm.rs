@@ -3,9 +3,10 @@
 use fulmar_client::{Error, Removed};
 use fulmar_proto::{error::ErrorCode, path::RelPath, text::Escaped};
 
+use super::each::each;
 use crate::{
-    exit_code::{ExitCode, Tally},
-    glob,
+    exit_code::ExitCode,
+    glob::Wanted,
     hints::quoted,
     output::{Failure, objects::Done, units},
     remote_path::resolve_below_root,
@@ -14,14 +15,16 @@ use crate::{
 };
 
 pub(super) async fn rm(context: &mut Context, args: &RmArgs) -> Result<ExitCode, Failure> {
-    let mut tally = Tally::default();
-    for name in glob::remote::all_names(context, "rm", &args.paths, &mut tally).await {
-        if let Err(failure) = remove(context, &name, args.recursive).await {
-            context.report("rm", &failure);
-            tally.failed(failure.code);
-        }
+    // What a pattern finds is not looked at before it is gone: no directory, not even an empty one, goes unasked.
+    let wanted = if args.recursive { Wanted::Anything } else { Wanted::NoDirectories };
+    let work = async |context: &mut Context, name: &str| remove(context, name, args.recursive).await;
+    let (code, skipped) = each(context, "rm", &args.paths, wanted, work).await?;
+    if skipped.directories > 0 {
+        let directories = units::counted(skipped.directories, "directory", "directories");
+        let them = if skipped.directories == 1 { "it" } else { "them" };
+        context.printer.note(format_args!("skipped {directories}: rm -r removes {them}"));
     }
-    Ok(tally.code())
+    Ok(code)
 }
 
 async fn remove(context: &mut Context, typed: &str, recursive: bool) -> Result<(), Failure> {

@@ -3,23 +3,19 @@
 use fulmar_client::Measured;
 use fulmar_proto::{listing::EntryKind, text::Escaped};
 
+use super::each::each;
 use crate::{
-    exit_code::{ExitCode, Tally},
-    glob,
+    exit_code::ExitCode,
+    glob::Wanted,
     output::{Failure, objects, units},
     remote_path::RemotePath,
     session::Context,
 };
 
 pub(super) async fn size(context: &mut Context, paths: &[String]) -> Result<ExitCode, Failure> {
-    let mut tally = Tally::default();
-    for name in glob::remote::all_names(context, "size", paths, &mut tally).await {
-        if let Err(failure) = size_of(context, &name).await {
-            context.report("size", &failure);
-            tally.failed(failure.code);
-        }
-    }
-    Ok(tally.code())
+    let work = async |context: &mut Context, name: &str| size_of(context, name).await;
+    let (code, _) = each(context, "size", paths, Wanted::Anything, work).await?;
+    Ok(code)
 }
 
 async fn size_of(context: &mut Context, typed: &str) -> Result<(), Failure> {

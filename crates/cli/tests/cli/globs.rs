@@ -131,15 +131,44 @@ fn ls_size_and_rm_take_patterns_too() {
                     0.00 MB (10 bytes)  logs/x.txt\n";
     assert_eq!(sizes.out(), expected);
     // Directories need -r as ever; the rest goes on.
-    let output = online.run(["rm", "logs/*"]).expect(1);
+    let output = online.ok(["rm", "logs/*"]);
     assert_eq!(output.out(), "removed logs/x.txt\n");
-    output.complains("logs/a: ").complains("hint: rm -r logs/a");
+    assert_eq!(output.stderr, "skipped 2 directories: rm -r removes them\n");
     let removed = online.ok(["rm", "-r", "logs/*"]);
     assert_eq!(
         removed.out(),
         "removed logs/a (2 files, 1 directory)\nremoved logs/b (2 files, 1 directory)\n"
     );
     assert_names(&online.share("logs"), &[".c"]);
+}
+
+#[test]
+fn a_pattern_removes_directories_only_with_r() {
+    let online = Online::new();
+    for dir in ["d/empty", "d/full"] {
+        fs::create_dir_all(online.share(dir)).expect("made");
+    }
+    for name in ["d/full/a", "d/file", "d/other"] {
+        write(&online.share(name), "x");
+    }
+    std::os::unix::fs::symlink("nowhere", online.share("d/link")).expect("made");
+    let output = online.ok(["rm", "d/[eo]*", "d/f*", "d/l*"]);
+    assert_eq!(output.out(), "removed d/other\nremoved d/file\nremoved d/link\n");
+    assert_eq!(output.stderr, "skipped 2 directories: rm -r removes them\n");
+    assert_names(&online.share("d"), &["empty", "full"]);
+    // Where nothing else matches, it fails as `rm d/full` does.
+    let plain = online.fails(1, ["rm", "d/full"]);
+    assert!(plain.stderr.ends_with("hint: rm -r d/full\n"), "{plain}");
+    for pattern in ["d/e*", "d/*", "d/*/"] {
+        let output = online.fails(1, ["rm", pattern]);
+        output
+            .complains(&format!("fulmar: rm: {pattern}: only directories match"))
+            .complains(&format!("hint: rm -r '{pattern}'"));
+    }
+    assert_names(&online.share("d"), &["empty", "full"]);
+    let all = online.ok(["rm", "-r", "d/*"]);
+    assert_eq!(all.out(), "removed d/empty (0 files, 1 directory)\nremoved d/full (1 file, 1 directory)\n");
+    assert_names(&online.share("d"), &[]);
 }
 
 #[test]
