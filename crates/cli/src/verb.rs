@@ -297,11 +297,6 @@ pub(crate) struct ExistingArgs {
 }
 
 impl ExistingArgs {
-    /// Whether anything was said.
-    pub(crate) fn is_given(self) -> bool {
-        self.force || self.on_exists.is_some()
-    }
-
     /// What both options together come to.
     pub(crate) fn on_exists(self) -> OnExists {
         match self.on_exists.unwrap_or_default() {

@@ -8,11 +8,13 @@ use std::{
 use super::{Branch, Component, MAX_MATCHES, Skipped, parse, too_many};
 use crate::{output::Failure, session::Context};
 
-/// A local file that matches.
+/// A local file that matches. Its name may be one that means something else when it is typed, `-` or `~/a` say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LocalMatch {
-    /// Named from where the pattern was: it can be typed.
+    /// Named from where the pattern was, to be shown.
     pub(crate) typed: PathBuf,
+    /// Where it is.
+    pub(crate) real: PathBuf,
     /// Its length in bytes.
     pub(crate) bytes: u64,
 }
@@ -72,7 +74,7 @@ fn find(starts: &[Start], max: usize) -> Option<LocalMatches> {
         }
         level
             .into_iter()
-            .for_each(|(typed, real)| take(&mut found, typed, &real, start.branch.directories_only));
+            .for_each(|(typed, real)| take(&mut found, typed, real, start.branch.directories_only));
         if found.files.len() > max {
             return None;
         }
@@ -109,16 +111,16 @@ fn descend(
     Some(next)
 }
 
-fn take(found: &mut LocalMatches, typed: PathBuf, real: &Path, directories_only: bool) {
-    match fs::metadata(real) {
+fn take(found: &mut LocalMatches, typed: PathBuf, real: PathBuf, directories_only: bool) {
+    match fs::metadata(&real) {
         Ok(metadata) if metadata.is_dir() => found.skipped.directories += 1,
         Ok(_) if directories_only => {}
         Ok(metadata) if metadata.is_file() => {
-            found.files.push(LocalMatch { typed, bytes: metadata.len() });
+            found.files.push(LocalMatch { typed, real, bytes: metadata.len() });
         }
         // A link that leads nowhere has a name that matches, and nothing to send.
         Ok(_) => found.skipped.others += 1,
-        Err(_) if fs::symlink_metadata(real).is_ok() => found.skipped.others += 1,
+        Err(_) if fs::symlink_metadata(&real).is_ok() => found.skipped.others += 1,
         Err(_) => {}
     }
 }

@@ -41,6 +41,8 @@ enum Sink {
     Bars(Arc<Bars>),
     Lines,
     Objects,
+    /// On standard error, because standard output carries a file.
+    ObjectsAside,
 }
 
 struct State {
@@ -74,6 +76,14 @@ impl Progress {
         Self { printer: Arc::clone(printer), verb, started: Instant::now(), sink, state: Mutex::new(state) }
     }
 
+    /// Leaves standard output to the file that goes there.
+    pub(crate) fn aside(mut self) -> Self {
+        if matches!(self.sink, Sink::Objects) {
+            self.sink = Sink::ObjectsAside;
+        }
+        self
+    }
+
     /// One of the files begins.
     pub(crate) fn file(&self, name: &str, bytes: Option<u64>) -> FileProgress<'_> {
         let id = self.with_state(|state, now| state.board.begin(name, bytes, now));
@@ -82,7 +92,7 @@ impl Progress {
 
     /// Does `work`, and shows every now and then how far it is, also when nothing moves.
     pub(crate) async fn watch<T>(&self, work: impl Future<Output = T>) -> T {
-        if matches!(self.sink, Sink::Nothing | Sink::Objects) {
+        if matches!(self.sink, Sink::Nothing | Sink::Objects | Sink::ObjectsAside) {
             return work.await;
         }
         let mut work = pin!(work);
@@ -99,7 +109,7 @@ impl Progress {
 
     fn tick(&self) {
         match &self.sink {
-            Sink::Nothing | Sink::Objects => {}
+            Sink::Nothing | Sink::Objects | Sink::ObjectsAside => {}
             Sink::Bars(bars) => {
                 let (board, now) = self.with_state(|state, now| (state.board.clone(), now));
                 if bars.draw(&board, now) {
@@ -118,9 +128,16 @@ impl Progress {
         let object = self.with_state(|state, now| {
             total.into_iter().for_each(|total| state.board.sized(id, total));
             state.board.reached(id, bytes, now);
-            if matches!(self.sink, Sink::Objects) { state.object_if_due(self.verb, id, now) } else { None }
+            match self.sink {
+                Sink::Objects | Sink::ObjectsAside => state.object_if_due(self.verb, id, now),
+                Sink::Nothing | Sink::Bars(_) | Sink::Lines => None,
+            }
         });
-        object.into_iter().for_each(|object| self.printer.object_now(&object));
+        let Some(object) = object else { return };
+        match self.sink {
+            Sink::ObjectsAside => self.printer.object_aside(&object),
+            _ => self.printer.object_now(&object),
+        }
     }
 
     fn restarted(&self, id: u64) {

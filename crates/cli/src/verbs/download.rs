@@ -11,10 +11,11 @@ use std::{
     },
 };
 
-use fulmar_client::{DownloadTarget, Session, Transferred};
+use fulmar_client::{DownloadTarget, Error, Session, Transferred};
 
 use super::{
-    several::{self, Work},
+    each::tell_not_tried,
+    several::{self, Broken, Work},
     transfer::{self, Operands, Source, is_stdio, remote_text},
 };
 use crate::{
@@ -23,7 +24,11 @@ use crate::{
         self, Skipped, Wanted,
         remote::{RemoteMatch, RemoteMatches},
     },
-    output::{Failure, objects::TransferDone, progress::FileProgress},
+    output::{
+        Failure,
+        objects::{self, TransferDone},
+        progress::FileProgress,
+    },
     remote_path::resolve_below_root,
     session::Context,
     verb::TransferArgs,
@@ -31,40 +36,42 @@ use crate::{
 
 pub(super) async fn download(context: &mut Context, args: &TransferArgs) -> Result<ExitCode, Failure> {
     let operands = Operands::split(args);
-    let to_stdout = args.to.is_none() && operands.target.as_deref().is_some_and(is_stdio);
-    if to_stdout {
-        transfer::check_stdio(context.mode, "standard output")?;
-        if operands.files.len() > 1 {
-            return Err(Failure::usage("only one file can go to standard output").about(transfer::STDIO));
-        }
+    if args.to.is_none() && operands.target.as_deref().is_some_and(is_stdio) {
+        return download_to_stdout(context, &operands, args).await;
     }
     let session = context.session().await?;
     let context = &*context;
-    if let (true, [file]) = (to_stdout, operands.files.as_slice()) {
-        return fetch_to_stdout(context, &session, file, args).await;
-    }
-    let Sources { mut sources, by_pattern, tally } = find_sources(context, &session, &operands).await;
+    let Sources { mut sources, by_pattern, tally } = match find_sources(context, &session, &operands).await {
+        Ok(found) => found,
+        Err(code) => return Ok(code),
+    };
     transfer::check_names(&mut sources, args)?;
     let typed = operands.target.as_deref();
     let path = typed.map_or_else(|| context.local_dir.clone(), |typed| context.local_path(typed));
     let must_be_directory = typed.is_none() || operands.must_be_directory || by_pattern;
-    let shown = path.to_string_lossy();
-    let directory = must_be_directory.then(|| context.shown_local(&shown));
-    let work = Work { verb: "download", sources: &sources, directory };
+    let work = Work { verb: "download", sources: &sources };
     let fetch = async |source: &Source, progress: &FileProgress<'_>| {
         let target = DownloadTarget::Path { path: path.clone(), must_be_directory };
         let result = run(context, &session, &source.typed, target, args, progress).await;
-        result.map_err(|failure| hinted(failure, directory, typed))
+        result.map_err(|broken| hinted(broken, typed))
     };
     Ok(several::run(context, &session, work, tally, fetch).await)
 }
 
 /// A failure that is about the target directory, with a hint if that looks like a pattern.
-fn hinted(failure: Failure, directory: Option<&str>, typed: Option<&Path>) -> Failure {
-    let hint = typed.and_then(Path::to_str).and_then(transfer::pattern_hint);
-    match hint {
-        Some(hint) if directory.is_some() && failure.object.as_deref() == directory => failure.hint(hint),
-        _ => failure,
+fn hinted(broken: Broken, typed: Option<&Path>) -> Broken {
+    match typed.and_then(Path::to_str).and_then(transfer::pattern_hint) {
+        Some(hint) if broken.is_for_all => Broken { failure: broken.failure.hint(hint), ..broken },
+        _ => broken,
+    }
+}
+
+/// Whether an error is about the directory that files go into, and not about one of them.
+fn is_of_directory(error: &Error, directory: &Path) -> bool {
+    match error {
+        Error::NoLocalDirectory { .. } => true,
+        Error::Local { path, .. } => path == directory,
+        _ => false,
     }
 }
 
@@ -77,16 +84,21 @@ struct Sources {
     tally: Tally,
 }
 
-async fn find_sources(context: &Context, session: &Session, operands: &Operands) -> Sources {
+/// Finds the files; without a connection there is nothing to find them with.
+async fn find_sources(
+    context: &Context,
+    session: &Session,
+    operands: &Operands,
+) -> Result<Sources, ExitCode> {
     let (mut sources, mut by_pattern, mut tally) = (Vec::new(), false, Tally::default());
-    let mut skipped = Skipped::default();
+    let (mut skipped, mut failed) = (Skipped::default(), 0);
     for typed in &operands.files {
         let found = match typed.to_str() {
             Some(text) => glob::remote::expand(context, session, text, Wanted::Files, false).await,
             None => Ok(None),
         };
         let found = match found {
-            Ok(None) => Ok(vec![Source { typed: typed.clone(), bytes: None }]),
+            Ok(None) => Ok(vec![Source::remote(typed.clone(), None)]),
             Ok(Some(matches)) => {
                 by_pattern = true;
                 skipped += matches.skipped;
@@ -99,19 +111,50 @@ async fn find_sources(context: &Context, session: &Session, operands: &Operands)
             Err(failure) => {
                 context.report("download", &failure);
                 tally.failed(failure.code);
+                failed += 1;
+                if session.is_closed() {
+                    let total = operands.files.len();
+                    tell_not_tried(context, "download", failed, total, total - failed);
+                    return Err(tally.code());
+                }
             }
         }
     }
     transfer::note_skipped(&context.printer, skipped);
-    Sources { sources, by_pattern, tally }
+    Ok(Sources { sources, by_pattern, tally })
 }
 
 fn matched_sources(typed: &Path, matches: RemoteMatches) -> Result<Vec<Source>, Failure> {
     if matches.found.is_empty() {
         return Err(glob::no_match(&typed.to_string_lossy(), "ls shows what is there"));
     }
-    let source = |file: RemoteMatch| Source { typed: file.typed.into(), bytes: Some(file.entry.size) };
+    let source = |file: RemoteMatch| Source::remote(file.typed.into(), Some(file.entry.size));
     Ok(matches.found.into_iter().map(source).collect())
+}
+
+/// Fetches the one file that goes to standard output, which holds its bytes and nothing else: whatever there is to say
+/// goes to standard error, with `--json` too.
+async fn download_to_stdout(
+    context: &mut Context,
+    operands: &Operands,
+    args: &TransferArgs,
+) -> Result<ExitCode, Failure> {
+    transfer::check_stdio(context.mode, "standard output")?;
+    let [file] = operands.files.as_slice() else {
+        return Err(Failure::usage("only one file can go to standard output").about(transfer::STDIO));
+    };
+    let fetched = match context.session().await {
+        Ok(session) => fetch_to_stdout(context, &session, file, args).await,
+        Err(failure) => Err(failure),
+    };
+    match fetched {
+        Err(failure) if context.printer.is_json() => {
+            context.printer.write_stderr(failure.lines("download", context.line));
+            context.printer.object_aside(&objects::Error::new("download", context.line, &failure));
+            Ok(failure.code)
+        }
+        fetched => fetched,
+    }
 }
 
 async fn fetch_to_stdout(
@@ -124,7 +167,7 @@ async fn fetch_to_stdout(
     let stdout = stdout.map_err(|error| Failure::local(Path::new(transfer::STDIO), &error))?;
     let gone = Arc::new(AtomicBool::new(false));
     let writer = Watched { output: File::from(stdout), gone: Arc::clone(&gone) };
-    let progress = context.progress("download", 1, None);
+    let progress = context.progress("download", 1, None).aside();
     let observer = progress.file(&file.to_string_lossy(), None);
     let target = DownloadTarget::Writer(Box::new(writer));
     let fetching = run(context, session, file, target, args, &observer);
@@ -139,8 +182,7 @@ async fn fetch_to_stdout(
         // Whoever read it has seen enough and needs no words; yet the file was not all there.
         return Ok(ExitCode::Other);
     }
-    let done = result?;
-    // Standard output holds the file's bytes and nothing else.
+    let done = result.map_err(|broken| broken.failure)?;
     if context.printer.is_json() {
         context.printer.object_aside(&TransferDone::new("download", &done));
     } else {
@@ -157,11 +199,18 @@ async fn run(
     target: DownloadTarget,
     args: &TransferArgs,
     observer: &FileProgress<'_>,
-) -> Result<Transferred, Failure> {
+) -> Result<Transferred, Broken> {
     let typed = remote_text(file)?;
     let path = resolve_below_root(&context.remote_dir, typed)?;
+    let directory = match &target {
+        DownloadTarget::Path { path, must_be_directory: true } => Some(path.clone()),
+        _ => None,
+    };
     let result = session.download(&path, target, &transfer::options(args), observer).await;
-    result.map_err(|error| context.failure(&error, typed))
+    result.map_err(|error| Broken {
+        failure: context.failure(&error, typed),
+        is_for_all: directory.is_some_and(|directory| is_of_directory(&error, &directory)),
+    })
 }
 
 /// Standard output, and whether its reader has gone away.

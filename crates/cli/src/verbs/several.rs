@@ -21,8 +21,21 @@ const MAX_FILES_AT_ONCE: usize = 4;
 pub(super) struct Work<'a> {
     pub(super) verb: &'static str,
     pub(super) sources: &'a [Source],
-    /// The target directory, as failures that are about it name it: what is wrong with it is wrong for every file.
-    pub(super) directory: Option<&'a str>,
+}
+
+/// Why a file was not transferred.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Broken {
+    pub(super) failure: Failure,
+    /// It is the target directory that is no good: no other file can go there either.
+    pub(super) is_for_all: bool,
+}
+
+impl From<Failure> for Broken {
+    /// A failure of one file alone.
+    fn from(failure: Failure) -> Self {
+        Self { failure, is_for_all: false }
+    }
 }
 
 /// Transfers all files with `transfer`, and tells what becomes of each. Dropping the future drops all of them. `tally` has
@@ -35,7 +48,7 @@ pub(super) async fn run<F>(
     transfer: F,
 ) -> ExitCode
 where
-    F: AsyncFn(&Source, &FileProgress<'_>) -> Result<Transferred, Failure>,
+    F: AsyncFn(&Source, &FileProgress<'_>) -> Result<Transferred, Broken>,
 {
     let sources = work.sources;
     let progress = context.progress(work.verb, sources.len(), total_bytes(sources));
@@ -76,9 +89,9 @@ async fn one<'a, F>(
     transfer: &F,
     source: &'a Source,
     progress: FileProgress<'_>,
-) -> (&'a Source, Result<Transferred, Failure>)
+) -> (&'a Source, Result<Transferred, Broken>)
 where
-    F: AsyncFn(&Source, &FileProgress<'_>) -> Result<Transferred, Failure>,
+    F: AsyncFn(&Source, &FileProgress<'_>) -> Result<Transferred, Broken>,
 {
     let result = transfer(source, &progress).await;
     progress.end(result.is_ok());
@@ -86,7 +99,7 @@ where
 }
 
 /// One line for a file that has ended.
-fn tell(context: &Context, verb: &'static str, source: &Source, result: &Result<Transferred, Failure>) {
+fn tell(context: &Context, verb: &'static str, source: &Source, result: &Result<Transferred, Broken>) {
     let printer = &context.printer;
     match result {
         Ok(done) => {
@@ -96,7 +109,7 @@ fn tell(context: &Context, verb: &'static str, source: &Source, result: &Result<
             printer.answer(transfer::done_line(&name, destination, done));
             printer.detail(detail_line(&name, done));
         }
-        Err(failure) => context.report(verb, failure),
+        Err(broken) => context.report(verb, &broken.failure),
     }
     printer.flush();
 }
@@ -123,31 +136,44 @@ struct Course<'a> {
     tally: Tally,
     begun: Instant,
     started: usize,
-    succeeded: usize,
     failed: usize,
+    stored: usize,
+    /// Of the files that were stored.
     bytes: u64,
+    already_there: usize,
+    skipped: usize,
 }
 
 impl<'a> Course<'a> {
     fn new(work: Work<'a>, tally: Tally) -> Self {
-        Self { work, tally, begun: Instant::now(), started: 0, succeeded: 0, failed: 0, bytes: 0 }
+        let (started, failed, stored, bytes, already_there, skipped) = (0, 0, 0, 0, 0, 0);
+        Self { work, tally, begun: Instant::now(), started, failed, stored, bytes, already_there, skipped }
     }
 
     /// Counts a file that has ended. Says whether that ends the others too.
-    fn ends(&mut self, result: &Result<Transferred, Failure>, connection_lost: bool) -> bool {
+    fn ends(&mut self, result: &Result<Transferred, Broken>, connection_lost: bool) -> bool {
         match result {
             Ok(done) => {
-                self.succeeded += 1;
-                self.bytes = self.bytes.saturating_add(done.bytes);
+                match done.outcome {
+                    Outcome::Stored => {
+                        self.stored += 1;
+                        self.bytes = self.bytes.saturating_add(done.bytes);
+                    }
+                    Outcome::AlreadyThere => self.already_there += 1,
+                    Outcome::Skipped => self.skipped += 1,
+                }
                 false
             }
-            Err(failure) => {
+            Err(broken) => {
                 self.failed += 1;
-                self.tally.failed(failure.code);
-                connection_lost
-                    || (self.work.directory.is_some() && failure.object.as_deref() == self.work.directory)
+                self.tally.failed(broken.failure.code);
+                connection_lost || broken.is_for_all
             }
         }
+    }
+
+    fn succeeded(&self) -> usize {
+        self.stored + self.already_there + self.skipped
     }
 
     fn tell_sum(&self, context: &Context) {
@@ -156,39 +182,55 @@ impl<'a> Course<'a> {
             return;
         }
         let elapsed = self.begun.elapsed();
-        if self.succeeded == self.work.sources.len() {
+        if self.succeeded() == self.work.sources.len() {
             // A script has an object for each file.
             if !printer.is_json() {
-                printer.note(self.copied(elapsed));
+                printer.note(self.done(elapsed));
             }
         } else {
             printer.write_stderr(format_args!("fulmar: {}: {}", self.work.verb, self.failures(elapsed)));
         }
     }
 
-    /// `12 files, 3.40 GB in 31.2 s (109.0 MB/s)`.
-    fn copied(&self, elapsed: Duration) -> String {
-        let files = units::counted(self.succeeded as u64, "file", "files");
-        let (size, time) = (units::size(self.bytes), units::duration(elapsed));
-        format!("{files}, {size} in {time} ({})", units::rate(self.bytes, elapsed))
+    /// `12 files, 3.40 GB in 31.2 s (109.0 MB/s), 3 already there, 1 skipped`. What was not stored took no time that
+    /// is worth a rate; the first part alone says what is counted.
+    fn done(&self, elapsed: Duration) -> String {
+        let mut parts = Vec::new();
+        if self.stored > 0 {
+            let (size, time) = (units::size(self.bytes), units::duration(elapsed));
+            let rate = units::rate(self.bytes, elapsed);
+            parts.push(format!("{}, {size} in {time} ({rate})", counted_files(self.stored)));
+        }
+        for (count, what) in [(self.already_there, "already there"), (self.skipped, "skipped")] {
+            match count {
+                0 => {}
+                count if parts.is_empty() => parts.push(format!("{} {what}", counted_files(count))),
+                count => parts.push(format!("{count} {what}")),
+            }
+        }
+        parts.join(", ")
     }
 
     /// `3 of 412 files failed (listed above); 409 files, 1.93 GB in 4.1 s (470.7 MB/s)`.
     fn failures(&self, elapsed: Duration) -> String {
         let total = self.work.sources.len();
         let mut text = format!("{} of {total} files failed (listed above)", self.failed);
-        let broken_off = self.started - self.succeeded - self.failed;
+        let broken_off = self.started - self.succeeded() - self.failed;
         if broken_off > 0 {
             text.push_str(&format!(", {broken_off} broken off"));
         }
         if self.started < total {
             text.push_str(&format!(", {} not tried", total - self.started));
         }
-        if self.succeeded > 0 {
-            text.push_str(&format!("; {}", self.copied(elapsed)));
+        if self.succeeded() > 0 {
+            text.push_str(&format!("; {}", self.done(elapsed)));
         }
         text
     }
+}
+
+fn counted_files(count: usize) -> String {
+    units::counted(count as u64, "file", "files")
 }
 
 #[cfg(test)]
@@ -198,11 +240,12 @@ mod tests {
     use std::path::PathBuf;
 
     fn sources(count: usize) -> Vec<Source> {
-        (0..count).map(|number| Source { typed: PathBuf::from(number.to_string()), bytes: None }).collect()
+        let source = |number: usize| Source::remote(PathBuf::from(number.to_string()), None);
+        (0..count).map(source).collect()
     }
 
-    fn course<'a>(sources: &'a [Source], directory: Option<&'a str>) -> Course<'a> {
-        Course::new(Work { verb: "upload", sources, directory }, Tally::default())
+    fn course(sources: &[Source]) -> Course<'_> {
+        Course::new(Work { verb: "upload", sources }, Tally::default())
     }
 
     fn done(outcome: Outcome, sent_bytes: u64, resumed_bytes: u64) -> Transferred {
@@ -211,20 +254,21 @@ mod tests {
         Transferred { source, destination, bytes, sent_bytes, resumed_bytes, root, elapsed, outcome }
     }
 
-    fn failure(object: &str) -> Result<Transferred, Failure> {
-        Err(Failure::new(ExitCode::NotFound, "not-found", "no such file").about(object))
+    fn failure(is_for_all: bool) -> Result<Transferred, Broken> {
+        let failure = Failure::new(ExitCode::NotFound, "not-found", "no such file").about("in");
+        Err(Broken { failure, is_for_all })
     }
 
     #[test]
     fn a_failure_of_one_file_stops_no_other() {
         let sources = sources(412);
-        let mut course = course(&sources, Some("in"));
+        let mut course = course(&sources);
         course.started = 412;
         for _ in 0..409 {
             assert!(!course.ends(&Ok(done(Outcome::Stored, 1_000_000, 0)), false));
         }
         for _ in 0..3 {
-            assert!(!course.ends(&failure("7"), false));
+            assert!(!course.ends(&failure(false), false));
         }
         assert_eq!(course.tally.code(), ExitCode::NotFound);
         assert_eq!(
@@ -236,16 +280,37 @@ mod tests {
     #[test]
     fn the_directory_and_the_connection_stop_them_all() {
         let sources = sources(10);
-        let mut stopped = course(&sources, Some("in"));
+        let mut stopped = course(&sources);
         stopped.started = 4;
         assert!(!stopped.ends(&Ok(done(Outcome::Stored, 1, 0)), false));
-        assert!(stopped.ends(&failure("in"), false));
+        assert!(stopped.ends(&failure(true), false));
         assert_eq!(
             stopped.failures(Duration::from_millis(500)),
             "1 of 10 files failed (listed above), 2 broken off, 6 not tried; 1 file, 1.00 MB in 500 ms (2.0 MB/s)"
         );
-        assert!(course(&sources, None).ends(&failure("in"), true));
-        assert!(!course(&sources, None).ends(&failure("in"), false));
+        assert!(course(&sources).ends(&failure(false), true));
+        assert!(!course(&sources).ends(&failure(false), false));
+    }
+
+    #[test]
+    fn only_what_was_stored_counts_into_the_rate() {
+        let sources = sources(6);
+        let sum = |outcomes: &[Outcome]| {
+            let mut course = course(&sources);
+            for outcome in outcomes {
+                course.ends(&Ok(done(*outcome, 0, 0)), false);
+            }
+            course.done(Duration::from_secs(1))
+        };
+        use Outcome::{AlreadyThere, Skipped, Stored};
+        assert_eq!(sum(&[Stored, Stored]), "2 files, 2.00 MB in 1.0 s (2.0 MB/s)");
+        assert_eq!(
+            sum(&[Skipped, Stored, AlreadyThere, Skipped]),
+            "1 file, 1.00 MB in 1.0 s (1.0 MB/s), 1 already there, 2 skipped"
+        );
+        assert_eq!(sum(&[AlreadyThere; 3]), "3 files already there");
+        assert_eq!(sum(&[Skipped]), "1 file skipped");
+        assert_eq!(sum(&[AlreadyThere, Skipped, Skipped]), "1 file already there, 2 skipped");
     }
 
     #[test]

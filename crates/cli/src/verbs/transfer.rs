@@ -8,7 +8,7 @@ use std::{
 };
 
 use fulmar_client::{Outcome, TransferOptions, Transferred};
-use fulmar_proto::text::Escaped;
+use fulmar_proto::{text::Escaped, upload::OnExists};
 
 use crate::{
     glob::{self, Skipped},
@@ -52,20 +52,39 @@ impl Operands {
     }
 }
 
-/// One file that is to be transferred, as it was typed or as a pattern found it.
+/// One file that is to be transferred.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Source {
+    /// Its name, as it was typed or as a pattern found it: only to be shown.
     pub(super) typed: PathBuf,
+    pub(super) origin: Origin,
     /// Its length, when it is known beforehand.
     pub(super) bytes: Option<u64>,
 }
 
-/// Leaves each file in once. Two files of one name cannot both go into one directory, unless it was said what to do
-/// then.
+/// Where a source is read. Names of files may be anything, `-` and `~` too: what a pattern has found must not be read
+/// as if it had been typed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Origin {
+    /// Standard input.
+    Stdin,
+    /// A file, by the path that leads to it on its side.
+    File(PathBuf),
+}
+
+impl Source {
+    /// A remote file.
+    pub(super) fn remote(typed: PathBuf, bytes: Option<u64>) -> Self {
+        Self { origin: Origin::File(typed.clone()), typed, bytes }
+    }
+}
+
+/// Leaves each file in once. Two files of one name cannot both go into one directory, unless one gets another name:
+/// they are under way at the same time, and which of them came first would be chance.
 pub(super) fn check_names(sources: &mut Vec<Source>, args: &TransferArgs) -> Result<(), Failure> {
     let mut seen = HashSet::with_capacity(sources.len());
-    sources.retain(|source| seen.insert(source.typed.clone()));
-    if args.existing.is_given() {
+    sources.retain(|source| seen.insert((source.typed.clone(), source.origin.clone())));
+    if args.existing.on_exists() == OnExists::Rename {
         return Ok(());
     }
     let mut names = HashMap::with_capacity(sources.len());
@@ -74,7 +93,7 @@ pub(super) fn check_names(sources: &mut Vec<Source>, args: &TransferArgs) -> Res
         if let Some(other) = names.insert(name, &source.typed) {
             let message = format!("would get the same name as {}", Escaped(&other.to_string_lossy()));
             let failure = Failure::usage(message).about(source.typed.to_string_lossy());
-            return Err(failure.hint("--on-exists rename keeps both, --on-exists skip the first"));
+            return Err(failure.hint("--on-exists rename keeps both"));
         }
     }
     Ok(())
@@ -159,7 +178,7 @@ mod tests {
         verb::Verb,
         words::{Parsed, parse_line},
     };
-    use fulmar_proto::{digest::Digest, upload::OnExists};
+    use fulmar_proto::digest::Digest;
     use std::time::Duration;
 
     fn args(line: &str) -> TransferArgs {
@@ -202,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_name_is_wanted_once_and_a_file_sent_once() {
-        let source = |typed: &&str| Source { typed: typed.into(), bytes: None };
+        let source = |typed: &&str| Source::remote(typed.into(), None);
         let checked = |line: &str, typed: &[&str]| {
             let mut sources: Vec<Source> = typed.iter().map(source).collect();
             check_names(&mut sources, &args(line)).map(|()| sources.len())
@@ -213,9 +232,13 @@ mod tests {
             refused.lines("put", None).lines().next(),
             Some("fulmar: put: y/a: would get the same name as x/a")
         );
-        for line in ["put -f a", "put --on-exists rename a", "put --on-exists fail a"] {
-            assert_eq!(checked(line, &["x/a", "y/a", "y/a"]), Ok(2), "{line}");
+        for line in
+            ["put -f a", "put --on-exists overwrite a", "put --on-exists skip a", "put --on-exists fail a"]
+        {
+            let refused = checked(line, &["x/a", "y/a"]).expect_err(line);
+            assert_eq!(refused.hint.as_deref(), Some("--on-exists rename keeps both"), "{line}");
         }
+        assert_eq!(checked("put --on-exists rename a", &["x/a", "y/a", "y/a"]), Ok(2));
     }
 
     #[test]

@@ -11,8 +11,8 @@ use fulmar_client::{Error, UploadSource};
 use fulmar_proto::{error::ErrorCode, upload::Destination};
 
 use super::{
-    several::{self, Work},
-    transfer::{self, Operands, Source, is_stdio},
+    several::{self, Broken, Work},
+    transfer::{self, Operands, Origin, Source, is_stdio},
 };
 use crate::{
     exit_code::{ExitCode, Tally},
@@ -41,14 +41,14 @@ pub(super) async fn upload(context: &mut Context, args: &TransferArgs) -> Result
     transfer::check_names(&mut sources, args)?;
     let session = context.session().await?;
     let context = &*context;
-    let directory = target.must_be_directory.then_some(typed_target);
-    let work = Work { verb: "upload", sources: &sources, directory };
+    let work = Work { verb: "upload", sources: &sources };
     let send = async |source: &Source, progress: &FileProgress<'_>| {
         let name = source.typed.to_string_lossy();
-        let result = session
-            .upload(source_of(context, &source.typed)?, &target, &transfer::options(args), progress)
-            .await;
-        result.map_err(|error| failure(context, &error, &name, typed_target, &target))
+        let result = session.upload(source_of(source)?, &target, &transfer::options(args), progress).await;
+        result.map_err(|error| Broken {
+            failure: failure(context, &error, &name, typed_target, &target),
+            is_for_all: target.must_be_directory && is_of_directory(&error),
+        })
     };
     Ok(several::run(context, &session, work, Tally::default(), send).await)
 }
@@ -102,14 +102,17 @@ async fn find_sources(context: &Context, operands: &Operands) -> Result<Sources,
 
 fn plain_source(context: &Context, typed: &Path) -> Result<Source, Failure> {
     if is_stdio(typed) {
-        return Ok(Source { typed: typed.to_owned(), bytes: None });
+        return Ok(Source { typed: typed.to_owned(), origin: Origin::Stdin, bytes: None });
     }
-    match fs::metadata(context.local_path(typed)) {
+    let real = context.local_path(typed);
+    match fs::metadata(&real) {
         Ok(metadata) if metadata.is_dir() => {
             Err(Failure::new(ExitCode::Other, "is-a-directory", "is a directory; only files can be sent")
                 .about(typed.to_string_lossy()))
         }
-        Ok(metadata) => Ok(Source { typed: typed.to_owned(), bytes: Some(metadata.len()) }),
+        Ok(metadata) => {
+            Ok(Source { typed: typed.to_owned(), origin: Origin::File(real), bytes: Some(metadata.len()) })
+        }
         Err(error) => Err(Failure::local(typed, &error)),
     }
 }
@@ -118,17 +121,32 @@ fn matched_sources(typed: &Path, matches: LocalMatches) -> Result<Vec<Source>, F
     if matches.files.is_empty() {
         return Err(glob::no_match(&typed.to_string_lossy(), "lls shows what is there"));
     }
-    let source = |file: LocalMatch| Source { typed: file.typed, bytes: Some(file.bytes) };
+    let source = |file: LocalMatch| Source {
+        typed: file.typed,
+        origin: Origin::File(file.real),
+        bytes: Some(file.bytes),
+    };
     Ok(matches.files.into_iter().map(source).collect())
 }
 
-fn source_of(context: &Context, file: &Path) -> Result<UploadSource, Failure> {
-    if !is_stdio(file) {
-        return Ok(UploadSource::File(context.local_path(file)));
+fn source_of(source: &Source) -> Result<UploadSource, Failure> {
+    match &source.origin {
+        Origin::File(real) => Ok(UploadSource::File(real.clone())),
+        Origin::Stdin => {
+            let stdin = io::stdin().as_fd().try_clone_to_owned();
+            let stdin = stdin.map_err(|error| Failure::local(&source.typed, &error))?;
+            Ok(UploadSource::Reader(Box::new(File::from(stdin))))
+        }
     }
-    let stdin = io::stdin().as_fd().try_clone_to_owned();
-    let stdin = stdin.map_err(|error| Failure::local(file, &error))?;
-    Ok(UploadSource::Reader(Box::new(File::from(stdin))))
+}
+
+/// Whether an error is about the directory that files go into, and not about one of its names.
+fn is_of_directory(error: &Error) -> bool {
+    let code = match error {
+        Error::Server(refusal) => refusal.code,
+        _ => return false,
+    };
+    code == ErrorCode::NO_PARENT || code == ErrorCode::NOT_A_DIRECTORY
 }
 
 /// What failed is the target for some errors and the file for all others.

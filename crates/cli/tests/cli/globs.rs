@@ -172,6 +172,22 @@ fn a_pattern_removes_directories_only_with_r() {
 }
 
 #[test]
+fn what_a_pattern_finds_is_a_file_whatever_its_name() {
+    let online = Online::new();
+    online.ok(["mkdir", "in"]);
+    write(&online.local("-"), "a file");
+    online.command(ALICE, ["upload", "[-]", "in"]).stdin("standard input").run().expect(0);
+    assert_holds(&online.share("in/-"), b"a file");
+    write(&online.local("~/x.txt"), "below the current directory");
+    write(&online.path("home/x.txt"), "at home");
+    online.batch("upload */x.txt in\n").expect(0);
+    assert_holds(&online.share("in/x.txt"), b"below the current directory");
+    // Typed, it is the home directory as ever.
+    online.batch("upload -f ~/[x].txt in\n").expect(0);
+    assert_holds(&online.share("in/x.txt"), b"at home");
+}
+
+#[test]
 fn what_matches_nothing_is_not_found() {
     let online = with_logs();
     write(&online.local("a.txt"), "a");

@@ -156,3 +156,21 @@ fn hashing_shows_a_bar_too() {
     shell.enter("quit");
     shell.wait().expect(0);
 }
+
+#[test]
+fn standard_output_is_the_file_in_every_form_of_progress() {
+    let online = Online::new();
+    let content = bytes(2_350, 4 * MIB);
+    write(&online.share("a.bin"), &content);
+    for mode in ["auto", "bar", "plain", "json", "none"] {
+        for options in [&[][..], &["--json"], &["-q"]] {
+            let args = [&["--progress", mode], options, &["download", "a.bin", "-"]].concat();
+            let output = online.ok(args);
+            assert!(output.stdout == content, "{mode} {options:?}: {} bytes", output.stdout.len());
+            let told = output.stderr.contains(r#""type":"progress""#);
+            assert_eq!(told, mode == "json", "{mode} {options:?}: {}", output.stderr);
+        }
+    }
+    let failed = online.fails(3, ["--json", "--progress", "json", "download", "gone.bin", "-"]);
+    failed.complains(r#""type":"error""#);
+}

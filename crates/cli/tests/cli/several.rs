@@ -5,7 +5,7 @@ use std::fs;
 use rustix::process::Signal;
 
 use crate::harness::{
-    ALICE, Online, Way,
+    ALICE, Online, Output, Way,
     data::{MIB, assert_absent, assert_holds, assert_names, bytes, write},
     terminal::CTRL_C,
 };
@@ -80,6 +80,11 @@ fn one_line_for_each_file_and_one_for_all() {
     assert_eq!((quiet.out(), &quiet.stderr[..]), ("", ""));
     let json = online.ok(["--json", "download", "-f", "*.txt", "d"]);
     assert_eq!((json.objects().len(), &json.stderr[..]), (9, ""));
+    // Only what was stored has a size and a rate.
+    let mixed = online.ok(["upload", "*.txt"]);
+    mixed.complains("1 file, 1.00 kB in ").complains("), 9 already there\n");
+    assert_eq!(online.ok(["upload", "*.txt"]).stderr, "10 files already there\n");
+    assert_eq!(online.ok(["upload", "--on-exists", "skip", "*.txt"]).stderr, "10 files skipped\n");
 }
 
 #[test]
@@ -104,7 +109,7 @@ fn a_failure_of_one_stops_no_other() {
     // Different reasons are code 7, as ever.
     write(&online.local("1.txt"), "other");
     let mixed = online.run(["download", "--to", ".", "in/1.txt", "in/gone", "in/2.txt"]).expect(7);
-    mixed.complains("2 of 3 files failed (listed above); 1 file, 5 B in ");
+    mixed.complains("2 of 3 files failed (listed above); 1 file already there\n");
 }
 
 #[test]
@@ -133,6 +138,78 @@ fn what_is_wrong_with_the_directory_is_told_once() {
 }
 
 #[test]
+fn a_file_that_is_named_as_the_directory_stops_no_other() {
+    let online = Online::new();
+    fs::create_dir(online.local("logs")).expect("made");
+    for number in 0..20 {
+        write(&online.share(&format!("{number:02}.txt")), "x");
+    }
+    let output = online.run(["download", "logs", "*.txt", "--to", "logs"]).expect(3);
+    let output = output.complains("fulmar: download: logs: ").complains("1 of 21 files failed");
+    assert_eq!(output.out().lines().count(), 20, "{output}");
+}
+
+/// A shell of a client that is revoked before this line comes.
+fn revoked_before(line: &str) -> Output {
+    let online = Online::new();
+    for name in ["a", "b", "c"] {
+        write(&online.share(name), "x");
+    }
+    let peer = online.peer();
+    let mut shell = online.command(ALICE, ["shell"]).spawn();
+    shell.feed(b"pwd\n");
+    shell.wait_for(0, "/\n");
+    let key = online.fulmar(ALICE, ["fingerprint", "--client"]).run().expect(0);
+    online.fulmar("server", ["clients", "revoke", key.out().trim()]).run().expect(0);
+    peer.wait_for_end();
+    online.fails(4, ["ls"]);
+    shell.feed(line.as_bytes());
+    let output = shell.finish();
+    assert_names(&online.share("."), &[".fulmar", "a", "b", "c"]);
+    output
+}
+
+#[test]
+fn without_a_connection_nothing_is_tried() {
+    for line in ["rm a b c\n", "size a b c\n", "rm *a *b c\n", "download *a *b c --to .\n"] {
+        let output = revoked_before(line).expect(4).complains("access was revoked");
+        assert_eq!(output.stderr.lines().count(), 2, "one failure and its hint: {output}");
+    }
+}
+
+#[test]
+fn nothing_more_is_tried_once_the_connection_is_gone() {
+    let online = Online::new();
+    for name in ["a", "b", "c", "d", "e", "f"] {
+        write(&online.share(name), "x");
+    }
+    let (peer, relay) = (online.peer(), online.relay());
+    let mut shell = online.through(&relay, ["shell"]).spawn();
+    shell.feed(b"pwd\n");
+    shell.wait_for(0, "/\n");
+    // The client is revoked in the middle of it.
+    relay.go_dark_after(Way::Down, 1);
+    shell.feed(b"lpwd\nrm a b c d e f\n");
+    shell.wait_for(0, "/local\n");
+    relay.wait_until_dark();
+    let key = online.fulmar(ALICE, ["fingerprint", "--client"]).run().expect(0);
+    online.fulmar("server", ["clients", "revoke", key.out().trim()]).run().expect(0);
+    peer.wait_for_end();
+    relay.clear();
+    let output = shell.finish();
+    // Whether it still hears why, or only that nobody knows the connection, is up to the transport.
+    assert!(matches!(output.code, Some(4 | 5)), "{output}");
+    let lines: Vec<_> = output.stderr.lines().filter(|line| !line.starts_with("hint: ")).collect();
+    assert_eq!(lines.len(), 2, "one failure and what becomes of the others: {output}");
+    assert!(
+        lines[1].starts_with("fulmar: rm: 1 of 6 names failed (listed above), ")
+            && lines[1].ends_with(" not tried"),
+        "{output}"
+    );
+    assert!(online.share("f").exists(), "{output}");
+}
+
+#[test]
 fn two_files_of_one_name_are_refused_before_anything_is_sent() {
     let online = Online::new();
     for name in ["a/x.txt", "b/x.txt", "b/y.txt"] {
@@ -146,6 +223,14 @@ fn two_files_of_one_name_are_refused_before_anything_is_sent() {
     online
         .fails(2, ["download", "in/a/x.txt", "in/b/x.txt", "."])
         .complains("in/b/x.txt: would get the same name");
+    assert_names(&online.share("in"), &["a", "b"]);
+    assert_names(&online.local("."), &["a", "b"]);
+    // What replaces and what skips would leave it to chance which of them is kept.
+    for policy in [&["-f"][..], &["--on-exists", "overwrite"], &["--on-exists", "skip"]] {
+        let output = online.fails(2, [&["upload"], policy, &["*/*.txt", "in"]].concat());
+        output.complains("would get the same name").complains("hint: --on-exists rename keeps both\n");
+        online.fails(2, [&["download"], policy, &["in/a/x.txt", "in/b/x.txt", "."]].concat());
+    }
     assert_names(&online.share("in"), &["a", "b"]);
     assert_names(&online.local("."), &["a", "b"]);
     // Said what to do, it is done.
