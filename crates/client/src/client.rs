@@ -101,8 +101,8 @@ impl Client {
     /// invite or by `trust`, is remembered once the server has admitted this client.
     ///
     /// # Errors
-    /// [`Error::UnknownServer`], [`Error::ServerKeyChanged`], [`Error::PinNotKnown`], [`Error::PinNotOffered`]: nothing
-    /// was sent but the handshake. [`Error::Server`]
+    /// [`Error::UnknownServer`], [`Error::ServerKeyChanged`], [`Error::PinNotKnown`], [`Error::PinsDiffer`],
+    /// [`Error::PinNotOffered`]: nothing was sent but the handshake. [`Error::Server`]
     /// when the server refuses this client. [`Error::Dial`], [`Error::Resolve`], [`Error::NoWelcome`].
     pub async fn connect(&self, endpoint: &Endpoint, trust: &Trust) -> Result<Session, Error> {
         let connecting = self.connect_within(endpoint, trust);
@@ -114,8 +114,8 @@ impl Client {
 
     async fn connect_within(&self, endpoint: &Endpoint, trust: &Trust) -> Result<Session, Error> {
         let address = endpoint.address();
+        let demanded = demanded(endpoint, trust)?;
         let known = self.known(address).await?;
-        let demanded = demanded(endpoint, trust);
         let (server_trust, is_new) = demand(address, demanded, &known)?;
         let is_new = is_new && (demanded.is_some() || *trust == Trust::RecordNew);
         let dialled = self.dial(address, server_trust, trust).await;
@@ -232,11 +232,14 @@ impl Client {
 }
 
 /// The one key that the endpoint or the caller demands.
-fn demanded(endpoint: &Endpoint, trust: &Trust) -> Option<Pin> {
+fn demanded(endpoint: &Endpoint, trust: &Trust) -> Result<Option<Pin>, Error> {
     match (endpoint, trust) {
-        (Endpoint::Invite(invite), _) => Some(Pin::Invite(invite.fingerprint)),
-        (Endpoint::Address(_), Trust::Pinned(pin)) => Some(Pin::Caller(*pin)),
-        (Endpoint::Address(_), Trust::KnownOnly | Trust::RecordNew) => None,
+        (Endpoint::Invite(invite), Trust::Pinned(pin)) if invite.fingerprint != *pin => {
+            Err(Error::PinsDiffer { demanded: *pin, invite: invite.fingerprint })
+        }
+        (Endpoint::Invite(invite), _) => Ok(Some(Pin::Invite(invite.fingerprint))),
+        (Endpoint::Address(_), Trust::Pinned(pin)) => Ok(Some(Pin::Caller(*pin))),
+        (Endpoint::Address(_), Trust::KnownOnly | Trust::RecordNew) => Ok(None),
     }
 }
 
@@ -284,11 +287,15 @@ mod tests {
             format!("fulmar://{}@{address}", fingerprint.to_base32()).parse().expect("an invite");
         let plain: Endpoint = address.parse().expect("an address");
         let other = Fingerprint([8; 32]);
-        for trust in [Trust::KnownOnly, Trust::RecordNew, Trust::Pinned(other)] {
-            assert_eq!(demanded(&invite, &trust), Some(Pin::Invite(fingerprint)));
+        let pin = |endpoint: &Endpoint, trust: &Trust| demanded(endpoint, trust).expect("one key at most");
+        for trust in [Trust::KnownOnly, Trust::RecordNew, Trust::Pinned(fingerprint)] {
+            assert_eq!(pin(&invite, &trust), Some(Pin::Invite(fingerprint)));
         }
-        assert_eq!(demanded(&plain, &Trust::Pinned(other)), Some(Pin::Caller(other)));
-        assert_eq!(demanded(&plain, &Trust::RecordNew), None);
+        assert_eq!(pin(&plain, &Trust::Pinned(other)), Some(Pin::Caller(other)));
+        assert_eq!(pin(&plain, &Trust::RecordNew), None);
+        // Two keys are demanded: whichever was taken, the other word would be broken.
+        let both = demanded(&invite, &Trust::Pinned(other));
+        assert!(matches!(both, Err(Error::PinsDiffer { demanded, .. }) if demanded == other));
     }
 
     fn known(fingerprint: Fingerprint) -> Vec<KnownHost> {

@@ -49,6 +49,14 @@ pub enum Error {
         /// The key that was demanded.
         pin: Pin,
     },
+    /// The caller demands another key than the invite. The server was not even contacted.
+    #[error("the demanded key {demanded} is not the invite's key {invite}")]
+    PinsDiffer {
+        /// The key that the caller demands.
+        demanded: Fingerprint,
+        /// The key that the invite demands.
+        invite: Fingerprint,
+    },
     /// The server, of which nothing was known, offered another key than the demanded one. Nothing was sent.
     #[error("{pin} is not the key that the server has: offered {offered}")]
     PinNotOffered {
@@ -230,6 +238,7 @@ impl Error {
             Self::UnknownServer { .. }
             | Self::ServerKeyChanged { .. }
             | Self::PinNotKnown { .. }
+            | Self::PinsDiffer { .. }
             | Self::PinNotOffered { .. } => ErrorKind::ServerUntrusted,
             Self::Dial(DialError::ProtocolMismatch(_)) => ErrorKind::Protocol,
             Self::Resolve(_) | Self::Dial(_) | Self::NoWelcome => ErrorKind::CannotConnect,
