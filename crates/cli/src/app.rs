@@ -137,7 +137,8 @@ async fn run_batch(
     batch::run(script, endpoint, context).await
 }
 
-/// A shell for a person, a batch for a pipe. It is connected first only when this very command line says to what.
+/// A shell for a person, a batch for a pipe. It is connected first only when this very command line says to what; a batch
+/// then connects to the preferred server once it needs one, so that it may as well name another with `connme`.
 async fn run_shell(
     global: &Global,
     config: Config,
@@ -148,5 +149,11 @@ async fn run_shell(
     if std::io::stdin().is_terminal() {
         return shell::run(endpoint, context(global, config, printer, Mode::Shell)?).await;
     }
-    batch::run(Script::Stdin, endpoint, context(global, config, printer, Mode::Batch)?).await
+    let context = context(global, config, printer, Mode::Batch)?;
+    if endpoint.is_none()
+        && let Some(server) = context.preferred().cloned()
+    {
+        context.connect_on_demand(&server);
+    }
+    batch::run(Script::Stdin, endpoint, context).await
 }

@@ -50,8 +50,15 @@ fn the_default_server_comes_behind_the_environment_and_the_options() {
     online.fulmar(ALICE, ["ls"]).run().expect(0).says("(empty)");
     online.fulmar(ALICE, ["-b", "-"]).stdin("ls\n").run().expect(0).says("(empty)");
     online.fulmar(ALICE, ["shell"]).stdin("connme\n").run().expect(0).says(addr);
-    // A shell connects to what its own command line names and to nothing else.
-    online.fulmar(ALICE, ["shell"]).stdin("ls\n").run().expect(5).complains("not connected");
+    // A pipe into the shell is a batch, too. A person's shell connects to what its own command line names and to
+    // nothing else.
+    online.fulmar(ALICE, ["shell"]).stdin("ls\n").run().expect(0).says("(empty)");
+    let shell = online.terminal(ALICE, &["shell"]);
+    shell.shows("fulmar> ");
+    shell.enter("ls");
+    shell.shows("not connected; use connme");
+    shell.enter("quit");
+    shell.wait().expect(0);
     online.fulmar(ALICE, ["ls"]).env("FULMAR_SERVER", "nowhere").run().expect(5);
     configure(&online, &(defaults("nowhere") + &hosts));
     online.fulmar(ALICE, ["ls"]).run().expect(5);
