@@ -12,7 +12,7 @@ use crate::{
     demo,
     exit_code::ExitCode,
     generated, invite, one_shot,
-    output::{Failure, Printer, PrinterOptions},
+    output::{Failure, Printer, PrinterOptions, hint::Caller},
     runtime, serve,
     server_name::ServerName,
     session::{Context, Mode},
@@ -47,20 +47,28 @@ fn start(cli: &Cli) -> ExitCode {
     let global = &cli.global;
     let config = config_for(cli);
     let progress = config.as_ref().ok().and_then(|config| config.defaults.progress);
+    let command_line = Caller::command_line(global.state.as_deref(), global.server.as_ref());
     let printer = Arc::new(Printer::new(PrinterOptions {
         json: global.json,
         quiet: global.quiet,
         verbose: global.verbose > 0,
         progress: global.progress.or(progress).unwrap_or_default(),
+        caller: if is_one_command(cli) { command_line.clone() } else { Caller::Lines },
     }));
     let result =
         config.and_then(|config| runtime::run(dispatch(cli, config, &printer)).and_then(|result| result));
     let code = result.unwrap_or_else(|failure| {
-        printer.failure(command_name(cli), None, &failure);
+        // What fails here has run no line of a shell or a batch.
+        printer.failure_for(&command_line, command_name(cli), &failure);
         failure.code
     });
     printer.flush();
     code
+}
+
+/// Whether there is one command, and not one in each line.
+fn is_one_command(cli: &Cli) -> bool {
+    cli.batch.is_none() && !matches!(cli.command, None | Some(Command::Shell { .. }))
 }
 
 /// The configuration, where the command has a use for it: a server must not fail because of a client's file.

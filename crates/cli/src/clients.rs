@@ -15,6 +15,7 @@ use crate::{
     invite::trust_failure,
     output::{
         Failure, Printer,
+        hint::Hint,
         objects::admin,
         table::{self, Align},
         units,
@@ -124,7 +125,7 @@ fn add(
     if let Some(known) = trust.add(&client).map_err(|error| trust_failure(&error))? {
         let message = format!("is enrolled already, with {}", known.grants);
         let failure = Failure::new(ExitCode::Exists, "exists", message).about(key.to_string());
-        return Err(failure.hint(format!("fulmar clients grant {key} {grants}")));
+        return Err(failure.hint(Hint::run(format!("clients grant {key} {grants}"))));
     }
     printer.object(&admin::Client::new(&client, Some("added")));
     printer.answer(format_args!("enrolled {key} with {grants}"));
@@ -178,7 +179,7 @@ fn is_meant(client: &Client, wanted: &str) -> bool {
 fn unknown(wanted: &str) -> Failure {
     Failure::new(ExitCode::NotFound, "not-found", "no such client is enrolled")
         .about(wanted)
-        .hint("fulmar clients lists them; a beginning of a key needs 8 characters")
+        .hint(Hint::run("clients").then(" lists them; a beginning of a key needs 8 characters"))
 }
 
 fn ambiguous(several: &[&Client], wanted: &str) -> Failure {
@@ -236,7 +237,7 @@ mod tests {
     fn whoever_could_be_meant_is_named_in_the_hint() {
         let clients: Vec<_> = (0..5).map(|n| client(n, "x")).collect();
         let failure = find(&clients, "x").expect_err("five");
-        let hint = failure.hint.expect("a hint");
+        let hint = failure.shown_hint().expect("a hint");
         assert!(hint.contains(&clients[2].fingerprint.to_string()) && hint.ends_with(" ..."), "{hint}");
     }
 }

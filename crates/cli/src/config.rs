@@ -27,7 +27,7 @@ use fulmar_proto::{address::HostPort, fingerprint::Fingerprint, path::DirPath};
 pub(crate) use self::file::Missing;
 use crate::{
     exit_code::ExitCode,
-    output::{Failure, progress::ProgressMode},
+    output::{Failure, hint::Hint, progress::ProgressMode},
     server_name::{HostName, ServerName},
 };
 
@@ -74,6 +74,16 @@ impl From<&Host> for Target {
             endpoint: Endpoint::Address(host.address.clone()),
             pin: host.fingerprint,
             start_dir: host.start_dir.clone(),
+        }
+    }
+}
+
+impl Target {
+    /// The only key that is accepted of the server, as far as its name tells.
+    pub(crate) fn demanded(&self) -> Option<Fingerprint> {
+        match &self.endpoint {
+            Endpoint::Invite(invite) => Some(invite.fingerprint),
+            Endpoint::Address(_) => self.pin,
         }
     }
 }
@@ -184,11 +194,11 @@ impl Config {
             "the configuration file has no server of this name",
         );
         let names: Vec<&str> = self.host_names().take(10).collect();
-        let hint = if names.is_empty() {
-            "hosts lists what is known".to_owned()
-        } else {
-            format!("hosts lists the names: {}", names.join(", "))
+        let what = match names.as_slice() {
+            [] => " lists what is known".to_owned(),
+            names => format!(" lists the names: {}", names.join(", ")),
         };
+        let hint = Hint::run("hosts").then(what);
         failure.about(name.as_str()).hint(hint)
     }
 

@@ -6,7 +6,10 @@ pub(crate) mod remote;
 
 use glob::{MatchOptions, Pattern};
 
-use crate::{exit_code::ExitCode, output::Failure};
+use crate::{
+    exit_code::ExitCode,
+    output::{Failure, hint::Hint},
+};
 
 /// The most names that one pattern may lead to, so that a pattern cannot fill the memory.
 const MAX_MATCHES: usize = 100_000;
@@ -241,7 +244,7 @@ fn alternatives_at(text: &str, open: usize) -> Option<(Vec<String>, usize)> {
 }
 
 /// Nothing has a name that matches.
-pub(crate) fn no_match(typed: &str, hint: &str) -> Failure {
+pub(crate) fn no_match(typed: &str, hint: Hint) -> Failure {
     Failure::new(ExitCode::NotFound, "not-found", "no file matches").about(typed).hint(hint)
 }
 

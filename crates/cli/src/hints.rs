@@ -1,18 +1,26 @@
 //! What may help when the client library reports an error: at most one line, with something to run.
 
-use fulmar_client::{DiskError, Error, ErrorKind};
+use fulmar_client::{DiskError, Error, ErrorKind, Pin};
 use fulmar_proto::{
     DEFAULT_PORT, address::HostPort, error::ErrorCode, fingerprint::Fingerprint, text::Escaped,
 };
 
-use crate::{exit_code::ExitCode, output::Failure};
+use crate::{
+    config::Host,
+    exit_code::ExitCode,
+    output::{
+        Failure,
+        failure::{how_full, who_may},
+        hint::Hint,
+    },
+    verbs::shown_dir,
+};
 
-/// The failure that `error` is, about `object` unless the error names something else. In the shell commands are named
-/// as they are typed there.
-pub(crate) fn failure_of(error: &Error, object: &str, own: Fingerprint, in_shell: bool) -> Failure {
+/// The failure that `error` is, about `object` unless the error names something else.
+pub(crate) fn failure_of(error: &Error, object: &str, own: Fingerprint) -> Failure {
     let kind = error.kind();
     let object = error.subject().unwrap_or_else(|| object.to_owned());
-    let hint = hint(error, &object, own, in_shell);
+    let hint = hint(error, &object, own);
     let failure = Failure::new(ExitCode::from(kind), kind.word(), error.to_string()).about(object);
     match hint {
         Some(hint) => failure.hint(hint),
@@ -20,111 +28,175 @@ pub(crate) fn failure_of(error: &Error, object: &str, own: Fingerprint, in_shell
     }
 }
 
-fn hint(error: &Error, object: &str, own: Fingerprint, in_shell: bool) -> Option<String> {
-    match error {
-        Error::UnknownServer { .. } => {
-            Some("compare it with `fulmar fingerprint` on the server, then use --trust-new".to_owned())
+fn hint(error: &Error, object: &str, own: Fingerprint) -> Option<Hint> {
+    let hint = match error {
+        Error::UnknownServer { address, fingerprint, .. } => {
+            let compare = Hint::from("compare it with `fulmar fingerprint` on the server, then: ");
+            compare
+                .then_run(format!("hosts trust {address} {fingerprint}"))
+                .or_on_command_line("compare it with `fulmar fingerprint` on the server, then use --trust-new")
         }
         Error::ServerKeyChanged { address, .. } | Error::PinNotKnown { address, .. } => {
-            let program = if in_shell { "" } else { "fulmar " };
-            Some(format!(
-                "if the server was reinstalled: {program}hosts forget {address}, then connect again"
-            ))
+            let forget = Hint::from("if the server was reinstalled: ");
+            forget.then_run(format!("hosts forget {address}")).then(", then connect again")
         }
         Error::PinNotOffered { .. } => {
-            Some("compare with `fulmar fingerprint` on the server, or ask for a new invite there".to_owned())
+            "compare with `fulmar fingerprint` on the server, or ask for a new invite there".into()
         }
-        Error::Server(failure) => hint_of_code(failure.code, object, own),
-        Error::NoLocalDirectory { .. } => {
-            Some("it is made locally, with your own shell; lls shows what is there".into())
+        Error::PinsDiffer { .. } => {
+            "leave --fingerprint out to trust the invite, or compare both with `fulmar fingerprint` on the server"
+                .into()
+        }
+        Error::Server(failure) => return hint_of_code(failure.code, object, own),
+        Error::NoLocalDirectory { path } => {
+            let purpose = "it is made on this machine";
+            Hint::system(purpose, &format!("mkdir -p {}", quoted(&path.to_string_lossy())))
         }
         Error::Resolve(_) => {
-            Some("is the name right? `fulmar hosts` lists the servers that are known here".into())
+            let question = Hint::from("is the name right? ");
+            question.then_run("hosts").then(" lists the servers that are known here")
         }
-        Error::Dial(_) | Error::NoWelcome => Some(unreachable_hint(object)),
-        Error::Local { path, error } => hint_of_disk(error, &path.to_string_lossy()),
-        Error::LocalName(_) => Some("give it another name there: upload FILE NAME".into()),
-        Error::SourceChanged => Some(CHANGING_HINT.into()),
-        _ => hint_of_kind(error.kind()),
+        Error::Dial(_) | Error::NoWelcome => unreachable_hint(object),
+        Error::Local { path, error } => return hint_of_disk(error, &path.to_string_lossy()),
+        Error::LocalName(_) => Hint::from("give it another name there: ").then_run("upload FILE NAME"),
+        Error::SourceChanged => CHANGING_HINT.into(),
+        _ => return hint_of_kind(error.kind()),
+    };
+    Some(hint)
+}
+
+/// The server of the configuration file whose pin is the reason for `error`.
+fn pinned<'a>(error: &Error, hosts: &'a [Host]) -> Option<&'a Host> {
+    let (address, wanted) = match error {
+        Error::PinNotKnown { address, pin: Pin::Caller(pin), .. }
+        | Error::PinNotOffered { address, pin: Pin::Caller(pin), .. } => (address, vec![*pin]),
+        Error::ServerKeyChanged { address, known, .. } => {
+            (address, known.iter().map(|host| host.fingerprint).collect())
+        }
+        _ => return None,
+    };
+    let is_meant =
+        |host: &&Host| host.address == *address && host.fingerprint.is_some_and(|pin| wanted.contains(&pin));
+    hosts.iter().find(is_meant)
+}
+
+/// What helps when the server has not the key that the configuration file, with these servers, demands of it.
+pub(crate) fn pin_hint(error: &Error, hosts: &[Host]) -> Option<Hint> {
+    let host = pinned(error, hosts)?;
+    let demanded = |key| new_pin(host, Some(key));
+    match error {
+        Error::ServerKeyChanged { address, offered, .. } => {
+            let forget =
+                Hint::from("if the server was reinstalled: ").then_run(format!("hosts forget {address}"));
+            Some(forget.then(", then: ").then_run(demanded(*offered)))
+        }
+        Error::PinNotOffered { offered, .. } => {
+            Some(Hint::from("if the server was reinstalled: ").then_run(demanded(*offered)))
+        }
+        Error::PinNotKnown { address, known, .. } => {
+            let key = known.first()?.fingerprint;
+            let file = Hint::from("if the configuration file is out of date: ").then_run(demanded(key));
+            Some(file.then("; if not: ").then_run(format!("hosts forget {address}")))
+        }
+        _ => None,
     }
 }
 
-fn hint_of_code(code: ErrorCode, object: &str, own: Fingerprint) -> Option<String> {
-    let text = match code {
+/// The command that has the configuration file demand another key of a server.
+pub(crate) fn new_pin(host: &Host, key: Option<Fingerprint>) -> String {
+    let key = key.map_or_else(|| "NEW".to_owned(), |key| key.to_string());
+    let (name, address) = (host.name.as_str(), &host.address);
+    let start_dir = host.start_dir.as_ref().map(|dir| format!(" --start-dir {}", quoted(&shown_dir(dir))));
+    format!("hosts add -f {name} {address} --fingerprint {key}{}", start_dir.unwrap_or_default())
+}
+
+fn hint_of_code(code: ErrorCode, object: &str, own: Fingerprint) -> Option<Hint> {
+    let hint: Hint = match code {
         ErrorCode::UNKNOWN_CLIENT => format!(
-            "connect with an invite (on the server: `fulmar invite`), or there: fulmar clients add {own}"
-        ),
+            "an invite lets this client in (on the server: `fulmar invite`), or there: fulmar clients add {own}"
+        )
+        .into(),
         ErrorCode::INVITE_INVALID => {
             "an invite works once and not for ever; ask for a new one (on the server: `fulmar invite`)".into()
         }
-        ErrorCode::NOT_GRANTED => format!("on the server: fulmar clients grant {own} GRANTS"),
+        ErrorCode::NOT_GRANTED => format!("on the server: fulmar clients grant {own} GRANTS").into(),
         ErrorCode::REVOKED => "ask for a new invite (on the server: `fulmar invite`)".into(),
         ErrorCode::EXISTS => EXISTS_HINT.into(),
         ErrorCode::NO_PARENT => match object.trim_end_matches('/').rsplit_once('/') {
-            Some((parent, _)) if !parent.is_empty() => format!("mkdir -p {}", quoted(parent)),
-            _ => format!("mkdir -p {}", quoted(object)),
+            Some((parent, _)) if !parent.is_empty() => Hint::run(format!("mkdir -p {}", quoted(parent))),
+            _ => Hint::run(format!("mkdir -p {}", quoted(object))),
         },
-        ErrorCode::NOT_EMPTY => format!("rm -r {}", quoted(object)),
-        ErrorCode::NOT_FOUND => "ls shows what is there".into(),
+        ErrorCode::NOT_EMPTY => Hint::run(format!("rm -r {}", quoted(object))),
+        ErrorCode::NOT_FOUND => Hint::run("ls").then(" shows what is there"),
         ErrorCode::NOT_A_DIRECTORY | ErrorCode::IS_A_DIRECTORY | ErrorCode::NOT_SERVABLE => {
-            format!("stat {} shows what it is", quoted(object))
+            Hint::run(format!("stat {}", quoted(object))).then(" shows what it is")
         }
         ErrorCode::READ_ONLY | ErrorCode::POLICY | ErrorCode::OVER_LIMIT => {
-            "`status` shows what this server allows".into()
+            Hint::run("status").then(" shows what this server allows")
         }
         ErrorCode::MALFORMED | ErrorCode::UNSUPPORTED | ErrorCode::VERSION => VERSION_HINT.into(),
         ErrorCode::CHANGED => CHANGING_HINT.into(),
         ErrorCode::DIGEST_MISMATCH | ErrorCode::INCOMPLETE | ErrorCode::UNKNOWN_UPLOAD | ErrorCode::BUSY => {
             "run the command again".into()
         }
-        ErrorCode::STALE_GENERATION => "let one of them finish; `ls -l` shows what came of it".into(),
-        ErrorCode::NO_SPACE => "`size /` shows what is stored, rm makes room".into(),
+        ErrorCode::STALE_GENERATION => {
+            Hint::from("let one of them finish; ").then_run("ls -l").then(" shows what came of it")
+        }
+        ErrorCode::NO_SPACE => Hint::run("size /").then(" shows what is stored; less of it makes room"),
         ErrorCode::DISK | ErrorCode::INTERNAL | ErrorCode::PERMISSION => {
             "the server's own messages say more (on the server: `fulmar serve DIR --log-file FILE`)".into()
         }
-        ErrorCode::UNKNOWN_OUTCOME => "`ls` shows whether it did".into(),
-        ErrorCode::NAME_TOO_LONG => "give it a shorter name there: upload FILE NAME, mv FROM TO".into(),
-        ErrorCode::STALLED | ErrorCode::GOING_AWAY => RECONNECT_HINT.into(),
+        ErrorCode::UNKNOWN_OUTCOME => Hint::run("ls").then(" shows whether it did"),
+        ErrorCode::NAME_TOO_LONG => {
+            let shorter = Hint::from("give it a shorter name there: ").then_run("upload FILE NAME");
+            shorter.then(", ").then_run("mv FROM TO")
+        }
+        ErrorCode::STALLED | ErrorCode::GOING_AWAY => reconnect(),
         _ => return None,
     };
-    Some(text)
+    Some(hint)
 }
 
 const EXISTS_HINT: &str = "-f replaces it; --on-exists skip or rename leaves it";
 const CHANGING_HINT: &str = "run the command again once nothing writes to the file any more";
 const VERSION_HINT: &str = "compare `fulmar --version` here and on the server";
-const RECONNECT_HINT: &str = "connme connects again; or run the command again";
+
+/// How to go on behind a connection that is gone.
+pub(crate) fn reconnect() -> Hint {
+    Hint::run("connme").then(" connects again").or_on_command_line("run the command again")
+}
 
 /// What to look at when nothing answers under an address.
-fn unreachable_hint(address: &str) -> String {
+fn unreachable_hint(address: &str) -> Hint {
     let port = address.parse::<HostPort>().map_or(DEFAULT_PORT, |address| address.port());
     format!(
         "is it running, and does its firewall let UDP port {port} in? on the server: ss -ulpn sport = :{port}"
     )
+    .into()
 }
 
-fn hint_of_disk(error: &DiskError, path: &str) -> Option<String> {
+fn hint_of_disk(error: &DiskError, path: &str) -> Option<Hint> {
     let path = quoted(path);
-    let text = match error {
-        DiskError::NotFound => "lls shows what is there".to_owned(),
-        DiskError::NoSpace => format!("df -h {path} shows how full it is"),
-        DiskError::PermissionDenied | DiskError::ReadOnly => format!("ls -ld {path} shows who may do what"),
-        DiskError::Changed => CHANGING_HINT.to_owned(),
-        DiskError::NameTooLong => "give it a shorter name: download FILE NAME".to_owned(),
+    let hint = match error {
+        DiskError::NotFound => Hint::run("lls").then(" shows what is there"),
+        DiskError::NoSpace => how_full(&path),
+        DiskError::PermissionDenied | DiskError::ReadOnly => who_may(&path),
+        DiskError::Changed => CHANGING_HINT.into(),
+        DiskError::NameTooLong => Hint::from("give it a shorter name: ").then_run("download FILE NAME"),
         _ => return None,
     };
-    Some(text)
+    Some(hint)
 }
 
-fn hint_of_kind(kind: ErrorKind) -> Option<String> {
+fn hint_of_kind(kind: ErrorKind) -> Option<Hint> {
     let text = match kind {
         ErrorKind::Exists => EXISTS_HINT,
-        ErrorKind::ConnectionLost => RECONNECT_HINT,
+        ErrorKind::ConnectionLost => return Some(reconnect()),
         ErrorKind::Protocol => VERSION_HINT,
         ErrorKind::DigestMismatch => "run the command again",
         _ => return None,
     };
-    Some(text.to_owned())
+    Some(text.into())
 }
 
 /// A path as it can be typed again.
@@ -135,10 +207,93 @@ pub(crate) fn quoted(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::hint::Caller;
     use fulmar_proto::error::Failure as Refusal;
 
     fn hint_for(code: ErrorCode, object: &str) -> Option<String> {
-        hint(&Error::Server(Refusal::new(code)), object, Fingerprint([0; 32]), false)
+        shown(&Error::Server(Refusal::new(code)), object, &Caller::Lines)
+    }
+
+    fn shown(error: &Error, object: &str, caller: &Caller) -> Option<String> {
+        hint(error, object, Fingerprint([0; 32])).map(|hint| hint.shown(caller))
+    }
+
+    fn address() -> HostPort {
+        "lab:4433".parse().expect("an address")
+    }
+
+    /// Errors with hints of their own, beside those that the server names by a code.
+    fn other_errors() -> Vec<Error> {
+        let (key, path) = (Fingerprint([7; 32]), || "/mnt/my disk".into());
+        let pin = Pin::Caller(key);
+        let disk = |error| Error::Local { path: path(), error };
+        vec![
+            Error::UnknownServer { address: address(), answered: None, fingerprint: key },
+            Error::ServerKeyChanged { address: address(), known: vec![], offered: key },
+            Error::PinNotKnown { address: address(), known: vec![], pin },
+            Error::PinNotOffered { address: address(), pin, offered: key },
+            Error::PinsDiffer { demanded: key, invite: Fingerprint([8; 32]) },
+            Error::NoLocalDirectory { path: path() },
+            Error::LocalExists { path: path() },
+            Error::NoWelcome,
+            Error::Stalled,
+            Error::SourceChanged,
+            Error::DigestMismatch,
+            Error::LocalName(fulmar_proto::path::PathError::Backslash),
+            disk(DiskError::NotFound),
+            disk(DiskError::NoSpace),
+            disk(DiskError::PermissionDenied),
+            disk(DiskError::ReadOnly),
+            disk(DiskError::NameTooLong),
+        ]
+    }
+
+    #[test]
+    fn no_hint_on_a_command_line_names_a_bare_verb() {
+        let server = |code: &ErrorCode| Error::Server(Refusal::new(*code));
+        let errors = ErrorCode::KNOWN.iter().map(server).chain(other_errors());
+        let verbs = crate::words::line_command();
+        let is_verb = |word: &str| verbs.find_subcommand(word).is_some();
+        let caller = Caller::command_line(None, Some(&"lab".parse().expect("a name")));
+        let mut commands = 0;
+        for error in errors {
+            let (here, there) = (shown(&error, "in/a b", &caller), shown(&error, "in/a b", &Caller::Lines));
+            let Some((here, there)) = here.zip(there) else { continue };
+            // Where a command can begin: at the front, behind a colon or a comma, and in backticks.
+            for part in here.split(['`', ':', ',', ';']) {
+                let first = part.split_whitespace().next().unwrap_or_default();
+                let is_system = ["who may do what:", "it is made on this machine:"]
+                    .iter()
+                    .any(|purpose| here.starts_with(purpose));
+                assert!(!is_verb(first) || is_system, "{here}");
+            }
+            commands += usize::from(here.contains("fulmar -s lab "));
+            assert!(!there.contains("fulmar -s"), "{there}");
+        }
+        assert!(commands >= 8, "{commands}");
+    }
+
+    #[test]
+    fn a_pin_of_the_file_that_fits_no_more_can_be_replaced() {
+        let (old, new) = (Fingerprint([1; 32]), Fingerprint([2; 32]));
+        let start_dir = Some(fulmar_proto::path::DirPath::root());
+        let name = "lab".parse().expect("a name");
+        let host = Host { name, address: address(), fingerprint: Some(old), start_dir };
+        let pin = Pin::Caller(old);
+        let first_seen = "2026-11-02".parse().expect("a date");
+        let known =
+            |fingerprint| vec![fulmar_client::KnownHost { host_port: address(), fingerprint, first_seen }];
+        let hosts = [host];
+        let command = format!("hosts add -f lab lab:4433 --fingerprint {new} --start-dir /");
+        for error in [
+            Error::ServerKeyChanged { address: address(), known: known(old), offered: new },
+            Error::PinNotOffered { address: address(), pin, offered: new },
+            Error::PinNotKnown { address: address(), known: known(new), pin },
+        ] {
+            let hint = pin_hint(&error, &hosts).expect("a hint").shown(&Caller::default());
+            assert!(hint.contains(&format!("fulmar {command}")), "{hint}");
+        }
+        assert_eq!(pin_hint(&Error::NoWelcome, &hosts), None);
     }
 
     #[test]
@@ -161,14 +316,14 @@ mod tests {
 
     #[test]
     fn the_hint_names_the_port_that_was_dialled() {
-        assert!(unreachable_hint("lab:99").ends_with("ss -ulpn sport = :99"));
-        assert!(unreachable_hint("lab").contains("port 4433 "));
+        assert!(unreachable_hint("lab:99").shown(&Caller::Lines).ends_with("ss -ulpn sport = :99"));
+        assert!(unreachable_hint("lab").shown(&Caller::Lines).contains("port 4433 "));
     }
 
     #[test]
     fn a_full_disk_is_shown_by_a_command_that_can_be_run() {
-        let hint = hint_of_disk(&DiskError::NoSpace, "/mnt/my disk");
-        assert_eq!(hint.as_deref(), Some("df -h '/mnt/my disk' shows how full it is"));
+        let hint = hint_of_disk(&DiskError::NoSpace, "/mnt/my disk").expect("a hint");
+        assert_eq!(hint.shown(&Caller::default()), "how full it is: df -h '/mnt/my disk'");
     }
 
     #[test]
@@ -183,15 +338,16 @@ mod tests {
         let fingerprint = Fingerprint([7; 32]);
         let changed =
             Error::ServerKeyChanged { address: address.clone(), known: vec![], offered: fingerprint };
-        let pin = fulmar_client::Pin::Caller(fingerprint);
+        let pin = Pin::Caller(fingerprint);
         let not_known = Error::PinNotKnown { address: address.clone(), known: vec![], pin };
         for error in [changed, not_known] {
-            let hint_for = |in_shell| hint(&error, "lab", fingerprint, in_shell).expect("a hint");
-            assert!(hint_for(false).contains("fulmar hosts forget lab:4433"), "{}", hint_for(false));
-            assert!(hint_for(true).contains(": hosts forget lab:4433"), "{}", hint_for(true));
+            let hint_for = |caller: &Caller| shown(&error, "lab", caller).expect("a hint");
+            let (alone, in_shell) = (hint_for(&Caller::default()), hint_for(&Caller::Lines));
+            assert!(alone.contains("fulmar hosts forget lab:4433"), "{alone}");
+            assert!(in_shell.contains(": hosts forget lab:4433"), "{in_shell}");
         }
         // A key that was demanded of a server that is not known: there is nothing to forget.
         let in_vain = Error::PinNotOffered { address, pin, offered: fingerprint };
-        assert!(hint(&in_vain, "lab", fingerprint, true).is_some_and(|hint| !hint.contains("forget")));
+        assert!(shown(&in_vain, "lab", &Caller::Lines).is_some_and(|hint| !hint.contains("forget")));
     }
 }

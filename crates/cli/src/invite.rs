@@ -17,7 +17,7 @@ use fulmar_transport::identity::{Identity, IdentityError, Role};
 use crate::{
     args::{Global, InviteArgs, PublicAddress},
     exit_code::ExitCode,
-    output::{Failure, Printer, objects, units},
+    output::{Failure, Printer, hint::Hint, objects, units},
     state_dir,
 };
 
@@ -33,7 +33,7 @@ pub(crate) fn invite(args: &InviteArgs, global: &Global, printer: &Printer) -> R
         (None, Some(known)) => known,
         (None, None) => {
             return Err(Failure::usage("no server has used this state yet, so its address is unknown")
-                .hint("fulmar invite --public-addr HOST[:PORT]"));
+                .hint(Hint::run("invite --public-addr HOST[:PORT]")));
         }
     };
     let fingerprint = load_identity(&state, Role::Server)?;

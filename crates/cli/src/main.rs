@@ -17,6 +17,7 @@ mod one_shot;
 mod output;
 mod remote_path;
 mod runtime;
+mod secrets;
 mod serve;
 mod server_name;
 mod session;

@@ -1,6 +1,7 @@
 //! Everything that is printed: data on standard output, all else on standard error.
 
 pub(crate) mod failure;
+pub(crate) mod hint;
 pub(crate) mod objects;
 mod printer;
 pub(crate) mod progress;

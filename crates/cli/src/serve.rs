@@ -24,7 +24,7 @@ use crate::{
     exit_code::ExitCode,
     hints::quoted,
     invite::{self, DEFAULT_VALIDITY},
-    output::{Failure, Printer, objects},
+    output::{Failure, Printer, failure::who_may, objects},
     runtime, session,
     signals::Signals,
     state_dir,
@@ -200,7 +200,7 @@ fn open_failure(error: &OpenError, dir: &Path) -> Failure {
         OpenError::Locked => {
             failure.hint("stop that one, or serve another directory; `ps -C fulmar` shows it")
         }
-        _ => failure.hint(format!("ls -ld {} shows who may write there", quoted(&dir.to_string_lossy()))),
+        _ => failure.hint(who_may(&quoted(&dir.to_string_lossy()))),
     }
 }
 
@@ -209,7 +209,7 @@ fn serve_failure(error: &ServeError) -> Failure {
         ServeError::Identity(error) => invite::identity_failure(error),
         ServeError::Trust(error) => invite::trust_failure(error),
         other => Failure::new(ExitCode::Other, "bind", other.to_string())
-            .hint("ss -ulpn shows which ports are taken; --listen ADDR:PORT takes another"),
+            .hint("`ss -ulpn` shows which ports are taken; --listen ADDR:PORT takes another"),
     }
 }
 

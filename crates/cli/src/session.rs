@@ -17,7 +17,7 @@ use crate::{
     exit_code::ExitCode,
     hints,
     one_shot::cancelled,
-    output::{Failure, Printer, failure::io_message, objects, progress::Progress},
+    output::{Failure, Printer, failure::io_message, hint::Hint, objects, progress::Progress},
     server_name::ServerName,
     shell::{
         input::{Input, Typed},
@@ -70,6 +70,8 @@ enum Plan {
     Stay,
     /// There is one to another server.
     Refuse,
+    /// There is one to the same server, of which another key than this is demanded now.
+    OtherKey(Fingerprint),
     /// There is none.
     Connect(Target),
 }
@@ -149,12 +151,9 @@ impl Context {
 
     fn not_connected(&self) -> Failure {
         let failure = Failure::new(ExitCode::Connection, "not-connected", "not connected; use connme");
-        failure.hint(match self.mode {
-            Mode::OneShot => "name the server with -s HOST[:PORT], or in FULMAR_SERVER",
-            Mode::Batch | Mode::Shell => {
-                "connme HOST[:PORT], or connme and the invite that the server printed"
-            }
-        })
+        let connme =
+            Hint::run("connme HOST[:PORT]").then(", or connme and the invite that the server printed");
+        failure.hint(connme.or_on_command_line("name the server with -s HOST[:PORT], or in FULMAR_SERVER"))
     }
 
     /// Connects to `endpoint` before anything else is done.
@@ -180,12 +179,14 @@ impl Context {
         let _ = self.drop_dead_session();
         self.on_demand = None;
         let wanted = wanted.map(|server| self.config.resolve(server));
-        match plan(self.server(), wanted, || self.default_target()) {
+        let live = self.session.as_ref().map(|session| (session.address(), session.fingerprint()));
+        match plan(live, wanted, || self.default_target()) {
             Plan::Stay => {
                 self.answer_connected(true);
                 Ok(())
             }
             Plan::Refuse => Err(self.already_connected()),
+            Plan::OtherKey(demanded) => Err(self.connected_with_other_key(demanded)),
             Plan::Connect(target) => {
                 self.connect(&target).await?;
                 self.answer_connected(false);
@@ -196,7 +197,17 @@ impl Context {
 
     fn already_connected(&self) -> Failure {
         let address = self.server().map(ToString::to_string).unwrap_or_default();
-        Failure::usage(format!("already connected to {address}")).hint("byebye, then connme again")
+        Failure::usage(format!("already connected to {address}")).hint(leave_first())
+    }
+
+    /// There is a connection to the server, whose key is not the one that is demanded now.
+    fn connected_with_other_key(&self, demanded: Fingerprint) -> Failure {
+        let message = format!("connected already, but the server does not have the demanded key {demanded}");
+        let failure = Failure::new(ExitCode::Untrusted, "server-untrusted", message).hint(leave_first());
+        match self.server() {
+            Some(address) => failure.about(address.to_string()),
+            None => failure,
+        }
     }
 
     fn answer_connected(&self, already: bool) {
@@ -290,7 +301,11 @@ impl Context {
         {
             self.printer.alarm(&trust::changed_banner(address, known, *offered));
         }
-        self.failure(error, &endpoint.address().to_string())
+        let failure = self.failure(error, &endpoint.address().to_string());
+        match hints::pin_hint(error, self.config.hosts()) {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
     }
 
     /// What a line is typed in.
@@ -337,17 +352,9 @@ impl Context {
             ))
         } else {
             Failure::new(ExitCode::Connection, "connection-lost", "the connection was lost")
-                .hint("connme connects again")
+                .hint(hints::reconnect())
         };
         Err(failure.about(session.address().to_string()))
-    }
-
-    /// A command as it would be typed here, for hints.
-    pub(crate) fn to_run(&self, command: &str) -> String {
-        match self.mode {
-            Mode::OneShot => format!("fulmar {command}"),
-            Mode::Batch | Mode::Shell => command.to_owned(),
-        }
     }
 
     /// Tells of a failure of `verb`.
@@ -357,8 +364,7 @@ impl Context {
 
     /// The failure that an error of the library is, about `object`.
     pub(crate) fn failure(&self, error: &Error, object: &str) -> Failure {
-        let in_shell = self.mode != Mode::OneShot;
-        let mut failure = hints::failure_of(error, object, self.client.fingerprint(), in_shell);
+        let mut failure = hints::failure_of(error, object, self.client.fingerprint());
         failure.object = failure.object.map(|object| self.shown_local(&object).to_owned());
         failure
     }
@@ -393,14 +399,26 @@ pub(crate) fn below_local_dir(local_dir: &Path, typed: &Path) -> PathBuf {
     }
 }
 
-fn plan(server: Option<&HostPort>, wanted: Option<Target>, default: impl FnOnce() -> Target) -> Plan {
-    match (server, wanted) {
+fn plan(
+    live: Option<(&HostPort, Fingerprint)>,
+    wanted: Option<Target>,
+    default: impl FnOnce() -> Target,
+) -> Plan {
+    match (live, wanted) {
         (Some(_), None) => Plan::Stay,
-        (Some(server), Some(wanted)) if wanted.endpoint.address() == server => Plan::Stay,
+        (Some((server, key)), Some(wanted)) if wanted.endpoint.address() == server => match wanted.demanded()
+        {
+            Some(demanded) if demanded != key => Plan::OtherKey(demanded),
+            _ => Plan::Stay,
+        },
         (Some(_), Some(_)) => Plan::Refuse,
         (None, Some(wanted)) => Plan::Connect(wanted),
         (None, None) => Plan::Connect(default()),
     }
+}
+
+fn leave_first() -> Hint {
+    Hint::run("byebye").then(", then connme again")
 }
 
 fn trust_of(global: &Global) -> Trust {
@@ -446,9 +464,19 @@ mod tests {
     fn connme_keeps_a_connection_and_never_swaps_it() {
         let lab: HostPort = "lab".parse().expect("an address");
         let default = || target("elsewhere");
-        assert_eq!(plan(Some(&lab), None, default), Plan::Stay);
-        assert_eq!(plan(Some(&lab), Some(target("LAB:4433")), default), Plan::Stay);
-        assert_eq!(plan(Some(&lab), Some(target("lab:1")), default), Plan::Refuse);
+        let key = Fingerprint([1; 32]);
+        let live = Some((&lab, key));
+        assert_eq!(plan(live, None, default), Plan::Stay);
+        assert_eq!(plan(live, Some(target("LAB:4433")), default), Plan::Stay);
+        assert_eq!(plan(live, Some(target("lab:1")), default), Plan::Refuse);
+        // The same server by its address, of which an invite or the file demands a key.
+        let other = Fingerprint([2; 32]);
+        for (pin, expected) in [(key, Plan::Stay), (other, Plan::OtherKey(other))] {
+            let invite = target(&format!("fulmar://{}@lab", pin.to_base32()));
+            assert_eq!(plan(live, Some(invite), default), expected);
+            let of_file = Target { pin: Some(pin), ..target("lab") };
+            assert_eq!(plan(live, Some(of_file), default), expected);
+        }
         assert_eq!(plan(None, Some(target("lab:1")), default), Plan::Connect(target("lab:1")));
         assert_eq!(plan(None, None, default), Plan::Connect(target("elsewhere")));
     }

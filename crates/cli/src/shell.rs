@@ -8,7 +8,6 @@ pub(crate) mod input;
 pub(crate) mod places;
 mod prompt;
 mod quoting;
-mod secrets;
 mod wanted;
 
 use std::{

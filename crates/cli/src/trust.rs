@@ -66,7 +66,7 @@ mod tests {
             assert!(refused.message.starts_with("the key was not accepted"), "{answer}");
         }
         let half = consent("y", fingerprint).expect_err("no consent");
-        assert!(half.hint.is_some_and(|hint| hint.contains("a whole yes")));
+        assert!(half.shown_hint().is_some_and(|hint| hint.contains("a whole yes")));
         let other = consent(&Fingerprint([8; 32]).to_string(), fingerprint).expect_err("another");
         assert!(other.message.contains("another fingerprint"));
     }

@@ -6,7 +6,13 @@ use clap::{
 };
 use fulmar_proto::text::Escaped;
 
-use crate::{args::Cli, help, output::Failure, verb::Verb, verbs::terminal_width};
+use crate::{
+    args::Cli,
+    help,
+    output::{Failure, hint::Hint},
+    verb::Verb,
+    verbs::terminal_width,
+};
 
 /// A line of the shell or of a batch.
 #[derive(Debug, Parser)]
@@ -90,7 +96,7 @@ fn help_on(mut commands: clap::Command, wanted: &str) -> Option<String> {
 }
 
 fn no_help(wanted: &str) -> Failure {
-    Failure::usage("there is no such command").about(wanted).hint("help lists the commands")
+    Failure::usage("there is no such command").about(wanted).hint(list_of_commands())
 }
 
 /// The definition of the shell's lines.
@@ -143,11 +149,12 @@ fn no_such_command(error: &clap::Error) -> Failure {
     };
     match error.get(ContextKind::SuggestedSubcommand) {
         Some(ContextValue::Strings(words)) if !words.is_empty() => {
-            failure.hint(format!("did you mean {}? help lists the commands", words.join(" or ")))
+            let question = Hint::from(format!("did you mean {}? ", words.join(" or ")));
+            failure.hint(question.then_run("help").then(" lists the commands"))
         }
         _ => match group_of(&error.render().to_string()) {
-            Some(group) => failure.hint(format!("{group} --help lists its commands")),
-            None => failure.hint("help lists the commands"),
+            Some(group) => failure.hint(Hint::run(format!("{group} --help")).then(" lists its commands")),
+            None => failure.hint(list_of_commands()),
         },
     }
 }
@@ -156,7 +163,12 @@ fn no_such_command(error: &clap::Error) -> Failure {
 fn group_of(rendered: &str) -> Option<String> {
     let usage = rendered.lines().find_map(|line| line.trim().strip_prefix("Usage:"))?;
     let words: Vec<_> = usage.split_whitespace().take_while(|word| !word.starts_with(['[', '<'])).collect();
-    (!matches!(words.as_slice(), [] | ["fulmar"])).then(|| words.join(" "))
+    let words = words.strip_prefix(&["fulmar"]).unwrap_or(&words);
+    (!words.is_empty()).then(|| words.join(" "))
+}
+
+fn list_of_commands() -> Hint {
+    Hint::run("help").then(" lists the commands")
 }
 
 /// Escapes what could act on a terminal and nothing else.
@@ -253,15 +265,15 @@ mod tests {
     fn an_unknown_verb_is_answered_with_a_hint() {
         let bad = bad("downlod a");
         assert_eq!(bad.verb, "downlod");
-        assert!(bad.failure.hint.as_deref().is_some_and(|hint| hint.contains("download")), "{bad:?}");
+        assert!(bad.failure.shown_hint().is_some_and(|hint| hint.contains("download")), "{bad:?}");
     }
 
     #[test]
     fn below_a_command_the_hint_leads_to_its_own_help() {
         let nested = bad("hosts nonsense");
         assert_eq!((nested.verb.as_str(), nested.failure.object.as_deref()), ("hosts", Some("nonsense")));
-        assert_eq!(nested.failure.hint.as_deref(), Some("hosts --help lists its commands"));
-        assert_eq!(bad("nonsense").failure.hint.as_deref(), Some("help lists the commands"));
+        assert_eq!(nested.failure.shown_hint().as_deref(), Some("`hosts --help` lists its commands"));
+        assert_eq!(bad("nonsense").failure.shown_hint().as_deref(), Some("`help` lists the commands"));
     }
 
     #[test]

@@ -12,7 +12,8 @@ use rustix::fs::OFlags;
 
 use crate::{
     exit_code::ExitCode,
-    output::{Failure, failure::io_message},
+    hints::quoted,
+    output::{Failure, failure::io_message, hint::Hint},
 };
 
 /// The environment variable that names the file.
@@ -20,6 +21,8 @@ const CONFIG_VARIABLE: &str = "FULMAR_CONFIG";
 
 /// The longest file that is read, in bytes: hundreds of servers.
 pub(super) const MAX_FILE_BYTES: u64 = 64 * 1024;
+
+const OTHERS_MAY_WRITE: &str = "others may write it";
 
 /// What to do when the file that the environment names is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +60,11 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, Failure> {
     };
     let metadata = file.metadata().map_err(|error| failure(path, io_message(&error)))?;
     if let Some(reason) = distrusted(metadata.is_file(), metadata.uid(), metadata.mode()) {
-        return Err(failure(path, reason));
+        let failure = failure(path, reason);
+        return Err(match reason {
+            OTHERS_MAY_WRITE => failure.hint(only_me(path)),
+            _ => failure,
+        });
     }
     let mut bytes = Vec::new();
     let read = file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes);
@@ -86,7 +93,11 @@ fn distrusted(is_file: bool, owner: u32, mode: u32) -> Option<&'static str> {
     if owner != 0 && owner != rustix::process::geteuid().as_raw() {
         return Some("belongs to another user");
     }
-    (mode & 0o022 != 0).then_some("others may write it; run: chmod go-w on it")
+    (mode & 0o022 != 0).then_some(OTHERS_MAY_WRITE)
+}
+
+fn only_me(path: &Path) -> Hint {
+    Hint::system("take that right away", &format!("chmod go-w {}", quoted(&path.to_string_lossy())))
 }
 
 /// A file that cannot be used.
@@ -136,7 +147,9 @@ mod tests {
         std::fs::write(&path, [0xff, 0xfe]).expect("written");
         assert_eq!(message(&path), "is not UTF-8 text");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o664)).expect("set");
-        assert!(message(&path).contains("others may write it"));
+        assert_eq!(message(&path), "others may write it");
+        let hint = read(&path).expect_err("refused").shown_hint().expect("a hint");
+        assert!(hint.ends_with(&format!(": chmod go-w {}", path.display())), "{hint}");
         assert_eq!(distrusted(true, 0, 0o644), None);
         let other = rustix::process::geteuid().as_raw() + 1;
         assert_eq!(distrusted(true, other, 0o644), Some("belongs to another user"));

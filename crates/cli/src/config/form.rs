@@ -14,6 +14,7 @@ use super::{Defaults, Host};
 use crate::{
     output::progress::ProgressMode,
     remote_path::RemotePath,
+    secrets::masked,
     server_name::{HostName, ServerName},
 };
 
@@ -99,7 +100,8 @@ fn host(name: HostName, form: HostForm) -> Result<Host, String> {
 /// The parser's complaint in one line, with the place that it is about.
 fn complaint(text: &str, error: &toml::de::Error) -> String {
     let message = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
-    let message = Escaped(&without_secrets(&message)).to_string();
+    // The parser may repeat what it did not expect, and what it did not expect may be an invite.
+    let message = Escaped(&masked(&message)).to_string();
     match error.span().and_then(|span| text.get(..span.start)) {
         None => message,
         Some(before) => {
@@ -108,19 +110,6 @@ fn complaint(text: &str, error: &toml::de::Error) -> String {
             format!("line {line}, column {column}: {message}")
         }
     }
-}
-
-/// The parser may repeat what it did not expect, and what it did not expect may be an invite.
-fn without_secrets(message: &str) -> String {
-    const SCHEME: &str = "fulmar://";
-    let mut rest = message;
-    let mut shown = String::new();
-    while let Some(at) = rest.to_ascii_lowercase().find(SCHEME) {
-        let (before, from) = rest.split_at(at + SCHEME.len());
-        shown.extend([before, "..."]);
-        rest = from.find(['"', '`', '\'', ' ']).map_or("", |end| &from[end..]);
-    }
-    shown + rest
 }
 
 fn text<'de, D, T, E>(deserializer: D, parse: impl FnOnce(&str) -> Result<T, E>) -> Result<T, D::Error>

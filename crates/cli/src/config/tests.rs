@@ -52,7 +52,12 @@ fn nothing_is_a_valid_file() {
 
 #[test]
 fn a_wrong_file_is_told_with_the_place() {
-    let token = format!("fulmar://{}.{}@lab", "a".repeat(52), "a".repeat(26));
+    let secret = format!("{}a", "c".repeat(25));
+    let token = format!("fulmar://{}.{secret}@lab", "a".repeat(52));
+    let shown = format!("fulmar://{}...@lab", "a".repeat(52));
+    let misplaced_message =
+        format!("line 2, column 7: invalid type: string \"{shown}\", expected a table with endpoint in it");
+    let as_key_message = format!("line 2, column 1: unknown field `{shown}`");
     let invite = format!("[hosts.lab]\nendpoint = \"{token}\"\n");
     let default = format!("[defaults]\nserver = \"{token}\"\n");
     let misplaced = format!("[hosts]\nlab = \"{token}\"\n");
@@ -78,11 +83,8 @@ fn a_wrong_file_is_told_with_the_place() {
         ("[hosts.lab\n", "line 1, column 11: "),
         (&invite, "line 2, column 12: an invite's secret does not belong in the file"),
         (&default, "line 2, column 10: an invite's secret does not belong in the file"),
-        (
-            &misplaced,
-            "line 2, column 7: invalid type: string \"fulmar://...\", expected a table with endpoint in it",
-        ),
-        (&as_key, "line 2, column 1: unknown field `fulmar://...`"),
+        (&misplaced, &misplaced_message),
+        (&as_key, &as_key_message),
         (&two_pins, "hosts.a: the endpoint pins another key than fingerprint"),
     ];
     for (text, message) in cases {
@@ -91,7 +93,7 @@ fn a_wrong_file_is_told_with_the_place() {
         assert!(failure.message.contains(message), "{text}: {}", failure.message);
         assert_eq!((failure.code, failure.object.as_deref()), (ExitCode::Usage, Some("config.toml")));
         assert!(!failure.lines("ls", None).contains('\n'), "{text}");
-        assert!(!failure.message.contains(&"a".repeat(26)), "the secret is repeated: {}", failure.message);
+        assert!(!failure.message.contains(&secret), "the secret is repeated: {}", failure.message);
     }
 }
 

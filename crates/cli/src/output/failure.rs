@@ -4,7 +4,8 @@ use std::{fmt, io, path::Path};
 
 use fulmar_proto::{path::PathError, text::Escaped};
 
-use crate::{exit_code::ExitCode, hints::quoted};
+use super::hint::{Caller, Hint};
+use crate::{exit_code::ExitCode, hints::quoted, secrets::masked};
 
 /// What went wrong with one object, and what may help.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +19,21 @@ pub(crate) struct Failure {
     /// What happened: one line, lower case, no full stop, safe to print.
     pub(crate) message: String,
     /// Something to run, safe to print.
+    pub(crate) hint: Option<Box<Hint>>,
+}
+
+/// A failure as it is told to somebody: nothing in it is secret, and its commands can be run there.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) code: ExitCode,
+    pub(crate) kind: &'static str,
+    pub(crate) verb: String,
+    /// Not escaped yet.
+    pub(crate) object: Option<String>,
+    pub(crate) message: String,
     pub(crate) hint: Option<String>,
+    /// The line of a batch.
+    pub(crate) line: Option<u64>,
 }
 
 impl Failure {
@@ -46,9 +61,9 @@ impl Failure {
         let failure = Self::new(code, kind, io_message(error)).about(path.to_string_lossy());
         let path = quoted(&path.to_string_lossy());
         match error.kind() {
-            io::ErrorKind::NotFound => failure.hint("lls shows what is there"),
-            io::ErrorKind::PermissionDenied => failure.hint(format!("ls -ld {path} shows who may do what")),
-            io::ErrorKind::StorageFull => failure.hint(format!("df -h {path} shows how full it is")),
+            io::ErrorKind::NotFound => failure.hint(Hint::run("lls").then(" shows what is there")),
+            io::ErrorKind::PermissionDenied => failure.hint(who_may(&path)),
+            io::ErrorKind::StorageFull => failure.hint(how_full(&path)),
             _ => failure,
         }
     }
@@ -73,16 +88,43 @@ impl Failure {
     }
 
     /// The same failure with a hint.
-    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+    pub(crate) fn hint(mut self, hint: impl Into<Hint>) -> Self {
+        self.hint = Some(Box::new(hint.into()));
         self
     }
 
-    /// The lines for people: `fulmar: VERB: OBJECT: what happened`, and the hint. `line` is the line of a batch.
+    /// The failure of `verb`, for somebody who types commands there. `line` is the line of a batch.
+    pub(crate) fn told(&self, verb: &str, line: Option<u64>, caller: &Caller) -> Told {
+        Told {
+            code: self.code,
+            kind: self.kind,
+            verb: masked(verb),
+            object: self.object.as_deref().map(masked),
+            message: masked(&self.message),
+            hint: self.hint.as_ref().map(|hint| masked(&hint.shown(caller))),
+            line,
+        }
+    }
+
+    /// The lines for people, in the shell.
+    #[cfg(test)]
     pub(crate) fn lines(&self, verb: &str, line: Option<u64>) -> String {
+        self.told(verb, line, &Caller::Lines).lines()
+    }
+
+    /// The hint, in the shell.
+    #[cfg(test)]
+    pub(crate) fn shown_hint(&self) -> Option<String> {
+        self.told("", None, &Caller::Lines).hint
+    }
+}
+
+impl Told {
+    /// The lines for people: `fulmar: VERB: OBJECT: what happened`, and the hint.
+    pub(crate) fn lines(&self) -> String {
         let mut text = "fulmar: ".to_owned();
-        if !verb.is_empty() {
-            text.push_str(&format!("{}: ", Escaped(verb)));
+        if !self.verb.is_empty() {
+            text.push_str(&format!("{}: ", Escaped(&self.verb)));
         }
         match self.object.as_deref() {
             None => {}
@@ -90,7 +132,7 @@ impl Failure {
             Some(object) => text.push_str(&format!("{}: ", Escaped(object))),
         }
         text.push_str(&self.message);
-        if let Some(line) = line {
+        if let Some(line) = self.line {
             text.push_str(&format!(" (line {line})"));
         }
         if let Some(hint) = &self.hint {
@@ -98,6 +140,16 @@ impl Failure {
         }
         text
     }
+}
+
+/// How to see who may do what with a local path, which is quoted already.
+pub(crate) fn who_may(path: &str) -> Hint {
+    Hint::system("who may do what", &format!("ls -ld {path}"))
+}
+
+/// How to see how full the disk of a local path is, which is quoted already.
+pub(crate) fn how_full(path: &str) -> Hint {
+    Hint::system("how full it is", &format!("df -h {path}"))
 }
 
 impl fmt::Display for Failure {
@@ -143,7 +195,7 @@ mod tests {
         assert_eq!(failure.code, ExitCode::NotFound);
         assert_eq!(
             failure.lines("upload", None),
-            "fulmar: upload: gone.txt: no such file or directory\nhint: lls shows what is there"
+            "fulmar: upload: gone.txt: no such file or directory\nhint: `lls` shows what is there"
         );
         let denied = io::Error::from_raw_os_error(13);
         assert_eq!(Failure::local(Path::new("x"), &denied).code, ExitCode::LocalDisk);
@@ -153,7 +205,7 @@ mod tests {
     fn a_backslash_gets_a_hint() {
         let failure = Failure::bad_path("in\\new.txt", PathError::Backslash);
         assert_eq!(failure.code, ExitCode::Usage);
-        assert_eq!(failure.hint.as_deref(), Some("write in/new.txt"));
+        assert_eq!(failure.shown_hint().as_deref(), Some("write in/new.txt"));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use fulmar_proto::{
 };
 use serde::Serialize;
 
-use super::{Failure, units};
+use super::{failure::Told, units};
 
 /// The version of all these objects.
 const V: u32 = 1;
@@ -30,17 +30,17 @@ pub(crate) struct Error<'a> {
 }
 
 impl<'a> Error<'a> {
-    pub(crate) fn new(verb: &'a str, line: Option<u64>, failure: &'a Failure) -> Self {
+    pub(crate) fn new(told: &'a Told) -> Self {
         Self {
             v: V,
             r#type: "error",
-            code: failure.code.number(),
-            kind: failure.kind,
-            message: &failure.message,
-            verb,
-            object: failure.object.as_deref(),
-            hint: failure.hint.as_deref(),
-            line,
+            code: told.code.number(),
+            kind: told.kind,
+            message: &told.message,
+            verb: &told.verb,
+            object: told.object.as_deref(),
+            hint: told.hint.as_deref(),
+            line: told.line,
         }
     }
 }
@@ -331,11 +331,13 @@ pub(crate) fn shown_name(entry: &ListedEntry) -> String {
 mod tests {
     use super::*;
     use crate::exit_code::ExitCode;
+    use crate::output::{Failure, hint::Caller};
 
     #[test]
     fn an_error_object_has_its_three_fields() {
         let failure = Failure::new(ExitCode::Exists, "exists", "it exists").about("a.txt");
-        let text = serde_json::to_string(&Error::new("upload", Some(2), &failure)).expect("encodes");
+        let text = serde_json::to_string(&Error::new(&failure.told("upload", Some(2), &Caller::Lines)))
+            .expect("encodes");
         assert_eq!(
             text,
             r#"{"v":1,"type":"error","code":8,"kind":"exists","message":"it exists","verb":"upload","object":"a.txt","hint":null,"line":2}"#

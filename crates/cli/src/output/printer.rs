@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use super::{
     Failure,
-    failure::io_message,
+    failure::{Told, io_message},
+    hint::{Caller, Hint},
     objects,
     progress::{Bars, ProgressMode},
     style::{Meaning, Palette},
@@ -18,7 +19,7 @@ use super::{
 use crate::exit_code::ExitCode;
 
 /// What decides about the form of the output.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct PrinterOptions {
     /// NDJSON instead of text for people.
     pub(crate) json: bool,
@@ -28,6 +29,8 @@ pub(crate) struct PrinterOptions {
     pub(crate) verbose: bool,
     /// How progress is shown.
     pub(crate) progress: ProgressMode,
+    /// Where the commands of hints would be typed.
+    pub(crate) caller: Caller,
 }
 
 /// Prints, in one of two forms. A reader of standard output that goes away ends the printing, not the process.
@@ -158,8 +161,30 @@ impl Printer {
 
     /// A failure: its lines on standard error, and with `--json` its object on standard output.
     pub(crate) fn failure(&self, verb: &str, line: Option<u64>, failure: &Failure) {
-        self.object(&objects::Error::new(verb, line, failure));
-        let text = failure.lines(verb, line);
+        self.told(&failure.told(verb, line, &self.options.caller));
+    }
+
+    /// The same, for somebody who types commands elsewhere.
+    pub(crate) fn failure_for(&self, caller: &Caller, verb: &str, failure: &Failure) {
+        self.told(&failure.told(verb, None, caller));
+    }
+
+    /// A failure where standard output carries something else: also its object goes to standard error.
+    pub(crate) fn failure_aside(&self, verb: &str, line: Option<u64>, failure: &Failure) {
+        let told = failure.told(verb, line, &self.options.caller);
+        self.told_to_people(&told);
+        if self.options.json {
+            self.object_aside(&objects::Error::new(&told));
+        }
+    }
+
+    fn told(&self, told: &Told) {
+        self.object(&objects::Error::new(told));
+        self.told_to_people(told);
+    }
+
+    fn told_to_people(&self, told: &Told) {
+        let text = told.lines();
         let palette = self.stderr_palette;
         match text.split_once('\n') {
             None => self.write_stderr(palette.paint_label(Meaning::Failure, &text)),
@@ -169,6 +194,11 @@ impl Printer {
                 palette.paint_label(Meaning::Hint, hint)
             )),
         }
+    }
+
+    /// A hint as it can be run here.
+    pub(crate) fn shown(&self, hint: &Hint) -> String {
+        hint.shown(&self.options.caller)
     }
 
     /// Something on standard error that must not be overlooked: its first line is painted.

@@ -33,7 +33,10 @@ use super::{
     input::Typed,
     places::Scope,
 };
-use crate::{exit_code::ExitCode, output::Failure, output::Printer};
+use crate::{
+    exit_code::ExitCode,
+    output::{Failure, Printer, hint::Caller},
+};
 
 /// Begins a line anew: at its first column, with nothing behind it, and with pastes marked.
 const LINE_ANEW: &str = "\u{1b}[?2004h\r\u{1b}[K";
@@ -286,7 +289,7 @@ impl Desk {
     /// A history that cannot be kept keeps nobody from working.
     fn warn(&self, failure: Option<Failure>) {
         if let Some(failure) = failure {
-            let text = failure.lines("history", None);
+            let text = failure.told("history", None, &Caller::Lines).lines();
             self.printer.note(format_args!("{text}\nthis shell's lines are not kept"));
         }
     }

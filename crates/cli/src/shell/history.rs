@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use fulmar_transport::private_file;
 use rustyline::history::{FileHistory, History as _};
 
-use super::secrets::may_hold_secret;
-use crate::{output::Failure, state_dir::file_failure, words::trim};
+use crate::{output::Failure, secrets::may_hold_secret, state_dir::file_failure, words::trim};
 
 /// The file of the state folder.
 const FILE: &str = "history";

@@ -24,11 +24,7 @@ use crate::{
         self, Skipped, Wanted,
         remote::{RemoteMatch, RemoteMatches},
     },
-    output::{
-        Failure,
-        objects::{self, TransferDone},
-        progress::FileProgress,
-    },
+    output::{Failure, hint::Hint, objects::TransferDone, progress::FileProgress},
     remote_path::resolve_below_root,
     session::Context,
     verb::TransferArgs,
@@ -126,7 +122,7 @@ async fn find_sources(
 
 fn matched_sources(typed: &Path, matches: RemoteMatches) -> Result<Vec<Source>, Failure> {
     if matches.found.is_empty() {
-        return Err(glob::no_match(&typed.to_string_lossy(), "ls shows what is there"));
+        return Err(glob::no_match(&typed.to_string_lossy(), Hint::run("ls").then(" shows what is there")));
     }
     let source = |file: RemoteMatch| Source::remote(file.typed.into(), Some(file.entry.size));
     Ok(matches.found.into_iter().map(source).collect())
@@ -147,14 +143,10 @@ async fn download_to_stdout(
         Ok(session) => fetch_to_stdout(context, &session, file, args).await,
         Err(failure) => Err(failure),
     };
-    match fetched {
-        Err(failure) if context.printer.is_json() => {
-            context.printer.write_stderr(failure.lines("download", context.line));
-            context.printer.object_aside(&objects::Error::new("download", context.line, &failure));
-            Ok(failure.code)
-        }
-        fetched => fetched,
-    }
+    Ok(fetched.unwrap_or_else(|failure| {
+        context.printer.failure_aside("download", context.line, &failure);
+        failure.code
+    }))
 }
 
 async fn fetch_to_stdout(

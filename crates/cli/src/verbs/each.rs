@@ -7,7 +7,7 @@ use crate::{
         remote::{RemoteMatch, RemoteMatches},
     },
     hints::quoted,
-    output::Failure,
+    output::{Failure, hint::Hint},
     session::Context,
 };
 
@@ -115,9 +115,9 @@ fn matched(typed: &str, matches: RemoteMatches) -> Result<Names, Failure> {
             let name = |found: RemoteMatch| found.typed;
             Ok(Names { names: found.into_iter().map(name).collect(), skipped })
         }
-        (true, 0) => Err(glob::no_match(typed, "ls shows what is there")),
+        (true, 0) => Err(glob::no_match(typed, Hint::run("ls").then(" shows what is there"))),
         (true, _) => Err(Failure::new(ExitCode::Other, "is-a-directory", "only directories match")
             .about(typed)
-            .hint(format!("rm -r {}", quoted(typed)))),
+            .hint(Hint::run(format!("rm -r {}", quoted(typed))))),
     }
 }

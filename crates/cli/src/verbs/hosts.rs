@@ -10,8 +10,10 @@ use fulmar_transport::{
 use crate::{
     config::{Config, Host},
     exit_code::ExitCode,
+    hints::new_pin,
     output::{
         Failure,
+        hint::Hint,
         objects::{Done, admin},
         table::{self, Align},
     },
@@ -157,18 +159,19 @@ async fn forget(context: &Context, server: &ServerName) -> Result<(), Failure> {
     let asked = address.clone();
     let removed = change(context, move |hosts| hosts.forget(&asked)).await?;
     let pin = context.config.host_at(&address).filter(|host| host.fingerprint.is_some());
+    let way_out = pin.map(|host| Hint::run(new_pin(host, None)));
     if removed.is_empty() {
         let failure = Failure::new(ExitCode::NotFound, "not-found", "no key of this server is known");
-        return Err(failure
-            .about(address.to_string())
-            .hint(format!("{} lists what is known", context.to_run("hosts"))));
+        let list = || Hint::run("hosts").then(" lists what is known");
+        return Err(failure.about(address.to_string()).hint(way_out.unwrap_or_else(list)));
     }
     for key in &removed {
         answer(context, "forgotten", &address.to_string(), format_args!("forgot {key} of {address}"));
     }
-    if let Some(host) = pin {
-        let name = host.name.as_str();
-        context.printer.note(format_args!("the configuration file still demands a key of {name}"));
+    if let Some((host, way_out)) = pin.zip(way_out) {
+        let (name, way_out) = (host.name.as_str(), context.printer.shown(&way_out));
+        let note = "the configuration file still demands a key of";
+        context.printer.note(format_args!("{note} {name}; for another one: {way_out}"));
     }
     Ok(())
 }
@@ -196,20 +199,18 @@ async fn change<T: Send + 'static>(
     let file = context.client().known_hosts_file();
     let result = move || KnownHosts::load(&file).and_then(|mut hosts| work(&mut hosts));
     let done = blocking(move || Ok(result())).await?;
-    done.map_err(|error| failure(context, &error))
+    done.map_err(|error| failure(&error))
 }
 
-fn failure(context: &Context, error: &KnownHostsError) -> Failure {
+fn failure(error: &KnownHostsError) -> Failure {
     match error {
         KnownHostsError::File(error) => state_dir::file_failure(error),
         KnownHostsError::OtherKeyKnown { host_port, known } => {
             let keys = known.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
             let message = format!("another key is known for this server: {keys}");
             let failure = Failure::new(ExitCode::Untrusted, "server-untrusted", message);
-            let command = context.to_run(&format!("hosts forget {host_port}"));
-            failure
-                .about(host_port.to_string())
-                .hint(format!("if the server really has a new key: {command}"))
+            let hint = Hint::from("if the server really has a new key: ");
+            failure.about(host_port.to_string()).hint(hint.then_run(format!("hosts forget {host_port}")))
         }
         other => Failure::new(ExitCode::Other, "other", Escaped(&other.to_string()).to_string()),
     }

@@ -5,7 +5,7 @@ use fulmar_proto::{error::ErrorCode, listing::EntryKind, path::DirPath, text::Es
 
 use crate::{
     exit_code::ExitCode,
-    output::{Failure, objects::Done},
+    output::{Failure, hint::Hint, objects::Done},
     remote_path::{RemotePath, resolve_below_root},
     session::Context,
     verb::MvArgs,
@@ -29,7 +29,7 @@ fn mkdir_failure(context: &Context, error: &Error, typed: &str) -> Failure {
         // There is no content to differ: a directory is not compared with what is there.
         Error::Server(refusal) if refusal.code == ErrorCode::EXISTS => {
             Failure { message: "exists already".to_owned(), ..failure }
-                .hint("mkdir -p accepts a directory that exists")
+                .hint(Hint::run("mkdir -p").then(" accepts a directory that exists"))
         }
         _ => failure,
     }

@@ -8,7 +8,7 @@ use crate::{
     exit_code::ExitCode,
     glob::Wanted,
     hints::quoted,
-    output::{Failure, objects::Done, units},
+    output::{Failure, hint::Hint, objects::Done, units},
     remote_path::resolve_below_root,
     session::Context,
     verb::RmArgs,
@@ -58,7 +58,7 @@ fn failure(context: &Context, error: &Error, typed: &str) -> Failure {
     let failure = context.failure(error, typed);
     match error {
         Error::Server(refusal) if refusal.code == ErrorCode::IS_A_DIRECTORY => {
-            failure.hint(format!("rm -r {}", quoted(typed)))
+            failure.hint(Hint::run(format!("rm -r {}", quoted(typed))))
         }
         _ => failure,
     }

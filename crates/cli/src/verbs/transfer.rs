@@ -236,7 +236,7 @@ mod tests {
             ["put -f a", "put --on-exists overwrite a", "put --on-exists skip a", "put --on-exists fail a"]
         {
             let refused = checked(line, &["x/a", "y/a"]).expect_err(line);
-            assert_eq!(refused.hint.as_deref(), Some("--on-exists rename keeps both"), "{line}");
+            assert_eq!(refused.hint.as_deref(), Some(&"--on-exists rename keeps both".into()), "{line}");
         }
         assert_eq!(checked("put --on-exists rename a", &["x/a", "y/a", "y/a"]), Ok(2));
     }

@@ -21,7 +21,7 @@ use crate::{
         local::{LocalMatch, LocalMatches},
     },
     hints::quoted,
-    output::{Failure, progress::FileProgress},
+    output::{Failure, hint::Hint, progress::FileProgress},
     remote_path::RemotePath,
     session::Context,
     verb::TransferArgs,
@@ -119,7 +119,7 @@ fn plain_source(context: &Context, typed: &Path) -> Result<Source, Failure> {
 
 fn matched_sources(typed: &Path, matches: LocalMatches) -> Result<Vec<Source>, Failure> {
     if matches.files.is_empty() {
-        return Err(glob::no_match(&typed.to_string_lossy(), "lls shows what is there"));
+        return Err(glob::no_match(&typed.to_string_lossy(), Hint::run("lls").then(" shows what is there")));
     }
     let source = |file: LocalMatch| Source {
         typed: file.typed,
@@ -163,8 +163,8 @@ fn failure(
     };
     match code {
         Some(ErrorCode::NO_PARENT) => {
-            let mkdir = || format!("mkdir -p {}", quoted(&missing_directory(target)));
-            let hint = transfer::pattern_hint(typed_target).unwrap_or_else(mkdir);
+            let mkdir = || Hint::run(format!("mkdir -p {}", quoted(&missing_directory(target))));
+            let hint = transfer::pattern_hint(typed_target).map_or_else(mkdir, Hint::from);
             context.failure(error, typed_target).hint(hint)
         }
         Some(ErrorCode::NOT_A_DIRECTORY | ErrorCode::IS_A_DIRECTORY | ErrorCode::EXISTS) => {

@@ -8,7 +8,7 @@ use fulmar_proto::{digest::Digest, text::Escaped};
 use crate::{
     exit_code::ExitCode,
     hints::quoted,
-    output::{Failure, objects::Done, units},
+    output::{Failure, hint::Hint, objects::Done, units},
     remote_path::resolve_below_root,
     session::Context,
 };
@@ -38,7 +38,8 @@ pub(super) async fn verify(context: &mut Context, local: &Path, remote: &str) ->
     if (bytes, root) != (remote_bytes, remote_root) {
         let failure = mismatch(&shown_local, (bytes, root), (remote_bytes, remote_root)).about(remote);
         let (here, there) = (quoted(&shown_local), quoted(remote));
-        return Err(failure.hint(format!("upload -f {here} {there}, or download -f {there} {here}")));
+        let hint = Hint::run(format!("upload -f {here} {there}")).then(", or ");
+        return Err(failure.hint(hint.then_run(format!("download -f {there} {here}"))));
     }
     context.printer.object(&Done {
         path: Some(path.as_str()),

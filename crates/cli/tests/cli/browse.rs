@@ -85,7 +85,7 @@ fn s03_a_directory_needs_r() {
     let online = Online::new();
     write(&online.share("dir/sub/a"), "x");
     write(&online.share("dir/b"), "x");
-    online.fails(1, ["rm", "dir"]).complains("dir").complains("hint: rm -r dir");
+    online.fails(1, ["rm", "dir"]).complains("dir").complains("hint: fulmar ").complains(" rm -r dir\n");
     assert_names(&online.share("dir"), &["b", "sub"]);
     let output = online.ok(["rm", "-r", "dir"]);
     assert_eq!(output.out(), "removed dir (2 files, 2 directories)\n");

@@ -129,7 +129,7 @@ fn who_is_not_clearly_meant_is_not_revoked() {
         let output = clients(&lab, command).run().expect(2).complains("2 clients could be meant");
         output.complains(&keys[0]).complains(&keys[1]);
     }
-    clients(&lab, &["revoke", "nobody"]).run().expect(3).complains("hint: fulmar clients");
+    clients(&lab, &["revoke", "nobody"]).run().expect(3).complains("hint: `fulmar clients` lists");
     clients(&lab, &["revoke", &keys[0][..14]]).run().expect(3);
     clients(&lab, &["grant", &keys[0], "everything"]).run().expect(2).complains("grants are words");
     clients(&lab, &["add", "SHA256:short"]).run().expect(2);

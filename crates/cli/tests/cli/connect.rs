@@ -142,3 +142,35 @@ fn the_state_folder_is_the_users_own_by_default() {
     assert!(online.path("home/state/fulmar/client.key").is_file());
     assert!(!online.state("nobody").exists());
 }
+
+#[test]
+fn a_pipe_connects_to_the_servers_of_the_environment_and_the_file_once_it_needs_one() {
+    let online = Online::new();
+    let addr = &online.server.addr;
+    let pipe = |args: &[&str], server: &str, script: &str| {
+        online.fulmar(ALICE, args).env("FULMAR_SERVER", server).stdin(script).run()
+    };
+    for args in [&[][..], &["shell"]] {
+        let output = pipe(args, addr, "ls\nmkdir d\nls\nrm -r d\n").expect(0);
+        assert!(output.out().starts_with("(empty)\n") && output.stderr.is_empty(), "{output}");
+        // Nothing is dialled before: a script may name another server, or none at all.
+        let output = pipe(args, "127.0.0.1:9", &format!("lpwd\nconnme {addr}\nls\n")).expect(0);
+        assert!(output.out().ends_with(&format!("connected to {addr}\n(empty)\n")), "{output}");
+        pipe(args, "127.0.0.1:9", "lpwd\n").expect(0);
+        // Who has left is not connected again behind the script's back.
+        pipe(args, addr, "ls\nbyebye\nls\n").expect(5).complains("not connected; use connme");
+    }
+    online.fulmar(ALICE, ["hosts", "add", "lab", addr, "--start-dir", "/", "--default"]).run().expect(0);
+    online.fulmar(ALICE, [""; 0]).stdin("ls\n").run().expect(0).says("(empty)");
+}
+
+#[test]
+fn a_connection_is_none_to_the_same_address_with_another_key() {
+    let online = Online::new();
+    let addr = &online.server.addr;
+    let other = format!("fulmar://{}@{addr}", "a".repeat(52));
+    let script = format!("connme {addr}\n-connme {addr}\nconnme {other}\n");
+    let output = online.fulmar(ALICE, ["shell"]).stdin(script).run().expect(6);
+    assert_eq!(output.out(), format!("connected to {addr}\nalready connected to {addr}\n"));
+    output.complains("demanded key SHA256:AAAA").complains("hint: byebye");
+}

@@ -114,7 +114,7 @@ fn only_files_are_transferred_and_what_is_passed_over_is_told_once() {
     let nothing = online.run(["download", "logs/?"]).expect(3);
     nothing
         .complains("skipped 2 directories\n")
-        .complains("fulmar: download: logs/?: no file matches\nhint: ls ");
+        .complains("fulmar: download: logs/?: no file matches\nhint: `fulmar -s ");
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn a_server_gets_a_name_and_loses_it() {
     assert_eq!(output.out(), "removed lab (127.0.0.1:9), which was the default\n");
     online.fulmar(ALICE, ["ls"]).run().expect(5).complains("not connected");
     let output = online.fulmar(ALICE, ["hosts", "remove", "lab"]).run().expect(3);
-    output.complains("lab: ").complains("hosts lists the names: other");
+    output.complains("lab: ").complains("`fulmar hosts` lists the names: other");
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn a_key_is_trusted_before_the_first_connection_and_forgotten() {
     let output = run(&["hosts", "forget", "lab"]).expect(0);
     assert_eq!(output.out(), format!("forgot {} of {addr}\n", server.fingerprint));
     run(&["-s", "lab", "ls"]).expect(6).complains("not known");
-    run(&["hosts", "forget", addr]).expect(3).complains(addr).complains("hint: fulmar hosts");
+    run(&["hosts", "forget", addr]).expect(3).complains(addr).complains("hint: `fulmar hosts` lists");
 
     let output = run(&["hosts", "trust", "lab", &server.fingerprint]).expect(0);
     assert_eq!(output.out(), format!("{addr} is now trusted with {}\n", server.fingerprint));
@@ -95,6 +95,30 @@ fn a_server_with_a_new_key_is_reached_again_once_the_old_one_is_forgotten() {
     run(&["-s", &addr, "ls"]).expect(6).complains(&server.fingerprint);
     run(&["hosts", "trust", &addr, &server.fingerprint]).expect(0);
     run(&["-s", &addr, "ls"]).expect(0);
+}
+
+#[test]
+fn a_key_of_the_file_that_fits_no_more_is_replaced_by_what_the_hints_say() {
+    let Online { server, lab } = Online::new();
+    let (addr, old) = (server.addr.clone(), server.fingerprint.clone());
+    let run = |args: &[&str]| lab.fulmar(ALICE, args).run();
+    run(&["hosts", "add", "lab", &addr, "--fingerprint", &old, "--start-dir", "in"]).expect(0);
+    server.stop().expect(0);
+    fs::rename(lab.state("server"), lab.state("old server")).expect("moved away");
+    let server = lab.serve_on(&addr, &["--anonymous", "read"]);
+    let new = &server.fingerprint;
+    let command = |key: &str| format!("fulmar hosts add -f lab {addr} --fingerprint {key} --start-dir /in");
+    let both = format!("fulmar hosts forget {addr}, then: {}", command(new));
+    run(&["-s", "lab", "ls"]).expect(6).complains(&both);
+    run(&["hosts", "forget", "lab"]).expect(0).complains(&command("NEW"));
+    run(&["hosts", "forget", "lab"]).expect(3).complains(&command("NEW"));
+    // The file alone demands the old key now.
+    run(&["-s", "lab", "ls"]).expect(6).complains(&command(new));
+    run(&["hosts", "trust", "lab", new]).expect(0);
+    let output = run(&["-s", "lab", "ls"]).expect(6);
+    output.complains(&command(new)).complains(&format!("fulmar hosts forget {addr}"));
+    run(&["hosts", "add", "-f", "lab", &addr, "--fingerprint", new, "--start-dir", "/in"]).expect(0);
+    run(&["-s", "lab", "ls"]).expect(0).says("(empty)");
 }
 
 #[test]

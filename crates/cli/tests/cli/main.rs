@@ -18,6 +18,7 @@ mod documents;
 mod editor;
 mod globs;
 mod help;
+mod hints;
 mod hosts;
 mod huge;
 mod log;

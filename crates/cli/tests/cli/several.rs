@@ -122,7 +122,9 @@ fn what_is_wrong_with_the_directory_is_told_once() {
     let output = online.fails(3, ["upload", "*.txt", "nowhere"]);
     let lines: Vec<_> = output.stderr.lines().collect();
     assert!(
-        lines[0].starts_with("fulmar: upload: nowhere: ") && lines[1] == "hint: mkdir -p /nowhere",
+        lines[0].starts_with("fulmar: upload: nowhere: ")
+            && lines[1].starts_with("hint: fulmar -s ")
+            && lines[1].ends_with(" mkdir -p /nowhere"),
         "{output}"
     );
     assert!(lines[2].starts_with("fulmar: upload: 1 of 20 files failed (listed above)"), "{output}");

@@ -113,6 +113,21 @@ fn s14_a_changed_server_key_is_refused_whatever_one_says() {
 }
 
 #[test]
+fn an_invite_of_another_key_than_the_demanded_one_is_refused_before_anything_is_sent() {
+    let Online { server, lab } = Online::new();
+    let (wrong, invite) = (format!("SHA256:{}", "A".repeat(43)), lab.invite(&[]));
+    let output = lab.fulmar("bob", ["--fingerprint", &wrong, "-s", &invite, "ls"]).run().expect(6);
+    check_refusal(&output);
+    output.complains(&wrong).complains(&server.fingerprint);
+    assert_absent(&lab.state("bob").join("known_hosts"));
+    // The invite is still good, for whoever demands the key that it has.
+    lab.fulmar("bob", ["--fingerprint", &server.fingerprint, "-s", &invite, "ls"]).run().expect(0);
+    server.stop().expect(0);
+    let connections = lab.log().into_iter().filter(|record| record["event"] == "connected").count();
+    assert_eq!(connections, 2, "the enrolments of both clients");
+}
+
+#[test]
 fn s14_an_invite_works_once() {
     let online = Online::new();
     let invite = online.invite(&[]);

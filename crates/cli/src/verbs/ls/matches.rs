@@ -10,7 +10,7 @@ use crate::{
         self, Wanted,
         remote::{RemoteMatch, RemoteMatches},
     },
-    output::{Failure, objects, table},
+    output::{Failure, hint::Hint, objects, table},
     remote_path::RemotePath,
     session::Context,
 };
@@ -24,7 +24,9 @@ pub(super) async fn ls(
 ) -> Result<Option<ExitCode>, Failure> {
     match glob::remote::expand(context, session, typed, Wanted::Anything, form.needs_details()).await? {
         None => Ok(None),
-        Some(matches) if matches.found.is_empty() => Err(glob::no_match(typed, "ls shows what is there")),
+        Some(matches) if matches.found.is_empty() => {
+            Err(glob::no_match(typed, Hint::run("ls").then(" shows what is there")))
+        }
         Some(matches) => print(context, &matches, form).map(Some),
     }
 }
