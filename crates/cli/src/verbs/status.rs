@@ -14,7 +14,7 @@ use crate::{
         table::{self, Align},
         units,
     },
-    session::Context,
+    session::{Context, Mode},
 };
 
 pub(super) async fn status(context: &mut Context) -> Result<ExitCode, Failure> {
@@ -24,7 +24,9 @@ pub(super) async fn status(context: &mut Context) -> Result<ExitCode, Failure> {
         // That there was one until now is news, and no reason to say nothing else.
         context.printer.note(format_args!("{}: {failure}", failure.object.as_deref().unwrap_or_default()));
     }
-    let connection = match context.is_connectable() {
+    // In a batch this describes what is; a server that is named for later is not dialled for it.
+    let is_wanted = context.server().is_some() || (context.mode == Mode::OneShot && context.is_connectable());
+    let connection = match is_wanted {
         true => {
             let session = context.session().await?;
             Some(describe(context, &session).await)
