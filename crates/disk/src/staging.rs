@@ -216,6 +216,16 @@ impl Staging {
         self.place.discard()
     }
 
+    /// Takes the file's name away at once, while other threads may still hold it: what they write from now on fails, and
+    /// it can neither be synced nor published any more.
+    pub fn abandon(&self) {
+        self.failed.get_or_init(|| DiskError::Stopped);
+        if !self.place.keep.swap(true, Ordering::Relaxed) {
+            // A name left behind is swept up later; there is nobody to tell here.
+            drop(self.place.dir.remove_file_leaf(&self.place.leaf));
+        }
+    }
+
     /// Runs `operation` unless one has failed before, and remembers the first failure.
     fn guard(&self, operation: impl FnOnce() -> Result<(), DiskError>) -> Result<(), DiskError> {
         if let Some(error) = self.failed.get() {

@@ -30,6 +30,22 @@ fn a_dropped_staging_file_leaves_nothing() {
 }
 
 #[test]
+fn an_abandoned_file_is_gone_at_once_whoever_still_writes_to_it() {
+    let (_tree, dir, path) = temporary();
+    let staging = std::sync::Arc::new(Staging::create(&dir, "part", Some(10)).unwrap());
+    let writer = staging.clone();
+    staging.abandon();
+    assert!(names(&path).is_empty());
+    assert!(matches!(writer.write_at(b"late", 0), Err(DiskError::Stopped)));
+    // The name may belong to somebody else by now.
+    std::fs::write(path.join("part"), "another's").unwrap();
+    drop(writer);
+    let staging = std::sync::Arc::into_inner(staging).expect("the last handle");
+    assert!(staging.sync().is_err());
+    assert_eq!(names(&path), ["part"]);
+}
+
+#[test]
 fn a_kept_staging_file_can_be_reopened_by_one_at_a_time() {
     let (_tree, dir, path) = temporary();
     let staging = Staging::create(&dir, "part", None).unwrap();

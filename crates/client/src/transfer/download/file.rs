@@ -84,18 +84,40 @@ pub(super) async fn download(
     let staged = target.clone();
     let size = opened.size;
     let staging = Arc::new(session.offload().run(move || staged.stage(size)).await?);
-    let sink = Sink { staging, target: target.clone() };
+    let sink = Sink { staging: staging.clone(), target: target.clone() };
+    let attempt = Attempt(Some(staging));
     let tree = match receive(session, path, &opened, first, &sink, observer).await {
         Ok(tree) => tree,
         Err(error) => {
-            // Before another attempt reserves its own space; removing a large file takes its time.
+            drop(attempt);
+            // Before another attempt reserves its own space; giving the blocks of a large file back takes its time.
             session.offload().run(move || drop(sink)).await;
             return Err(error);
         }
     };
     let root = root_of(&tree, &opened)?;
-    let destination = publish(session, sink.staging, target, &opened, options).await?;
+    drop(sink);
+    let staging = attempt.finish().ok_or(Error::UnexpectedReply("nothing staged"))?;
+    let destination = publish(session, staging, target, &opened, options).await?;
     Ok(Done { destination, bytes: size, sent_bytes: size, root, outcome: Outcome::Stored })
+}
+
+/// A staging file that is to be published. Until that begins, dropping this takes its name away at once: jobs that still
+/// write hold it too, and the process may end before they do.
+struct Attempt(Option<Arc<Staging>>);
+
+impl Attempt {
+    fn finish(mut self) -> Option<Arc<Staging>> {
+        self.0.take()
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if let Some(staging) = &self.0 {
+            staging.abandon();
+        }
+    }
 }
 
 async fn receive(
