@@ -4,7 +4,7 @@ use clap::{
     CommandFactory as _, Parser,
     error::{ContextKind, ContextValue, ErrorKind},
 };
-use fulmar_proto::text::Escaped;
+use fulmar_proto::{invite::InviteUrl, text::Escaped};
 
 use crate::{
     args::Cli,
@@ -54,6 +54,13 @@ pub(crate) fn parse_line(line: &str) -> Result<Parsed, BadLine> {
     let Some(verb) = words.first_mut() else { return Ok(Parsed::Nothing) };
     *verb = verb.to_lowercase();
     let verb = verb.clone();
+    if InviteUrl::looks_like(&verb) {
+        // The parser would see the name of a program behind the slashes.
+        return Err(BadLine {
+            verb,
+            failure: Failure::usage("there is no such command").hint(invite_hint()),
+        });
+    }
     match Line::try_parse_from(&words) {
         Ok(line) => Ok(Parsed::Verb(line.verb)),
         Err(error) if is_help(&error) => Ok(Parsed::Help(tidy(&error.render().to_string()))),
@@ -144,6 +151,10 @@ pub(crate) fn usage_failure(error: &clap::Error) -> Failure {
 fn no_such_command(error: &clap::Error) -> Failure {
     let failure = Failure::usage("there is no such command");
     let failure = match error.get(ContextKind::InvalidSubcommand) {
+        // What the server printed, without the command that takes it.
+        Some(ContextValue::String(word)) if InviteUrl::looks_like(word) => {
+            return failure.about(word).hint(invite_hint());
+        }
         Some(ContextValue::String(word)) => failure.about(word),
         _ => failure,
     };
@@ -157,6 +168,11 @@ fn no_such_command(error: &clap::Error) -> Failure {
             None => failure.hint(list_of_commands()),
         },
     }
+}
+
+fn invite_hint() -> Hint {
+    Hint::from("connme and the invite connects")
+        .or_on_command_line("fulmar shell and the invite opens the shell there")
 }
 
 /// The command that has commands of its own, of which none was named.
@@ -186,6 +202,7 @@ pub(crate) fn verb_of(words: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::hint::Caller;
     use proptest::prelude::*;
 
     fn verb(line: &str) -> Verb {
@@ -274,6 +291,13 @@ mod tests {
         assert_eq!((nested.verb.as_str(), nested.failure.object.as_deref()), ("hosts", Some("nonsense")));
         assert_eq!(nested.failure.shown_hint().as_deref(), Some("`hosts --help` lists its commands"));
         assert_eq!(bad("nonsense").failure.shown_hint().as_deref(), Some("`help` lists the commands"));
+    }
+
+    #[test]
+    fn an_invite_alone_is_answered_with_the_command_that_takes_it() {
+        let hint = bad("fulmar://abc.def@lab:4433").failure.hint.expect("a hint");
+        assert_eq!(hint.shown(&Caller::Lines), "connme and the invite connects");
+        assert!(hint.shown(&Caller::default()).starts_with("fulmar shell and the invite"));
     }
 
     #[test]
