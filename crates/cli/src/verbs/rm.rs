@@ -22,7 +22,7 @@ pub(super) async fn rm(context: &mut Context, args: &RmArgs) -> Result<ExitCode,
     if skipped.directories > 0 {
         let directories = units::counted(skipped.directories, "directory", "directories");
         let them = if skipped.directories == 1 { "it" } else { "them" };
-        context.printer.note(format_args!("skipped {directories}: rm -r removes {them}"));
+        context.printer.note(format_args!("skipped {directories}; -r removes {them}"));
     }
     Ok(code)
 }

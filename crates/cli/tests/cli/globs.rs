@@ -133,7 +133,7 @@ fn ls_size_and_rm_take_patterns_too() {
     // Directories need -r as ever; the rest goes on.
     let output = online.ok(["rm", "logs/*"]);
     assert_eq!(output.out(), "removed logs/x.txt\n");
-    assert_eq!(output.stderr, "skipped 2 directories: rm -r removes them\n");
+    assert_eq!(output.stderr, "skipped 2 directories; -r removes them\n");
     let removed = online.ok(["rm", "-r", "logs/*"]);
     assert_eq!(
         removed.out(),
@@ -154,16 +154,17 @@ fn a_pattern_removes_directories_only_with_r() {
     std::os::unix::fs::symlink("nowhere", online.share("d/link")).expect("made");
     let output = online.ok(["rm", "d/[eo]*", "d/f*", "d/l*"]);
     assert_eq!(output.out(), "removed d/other\nremoved d/file\nremoved d/link\n");
-    assert_eq!(output.stderr, "skipped 2 directories: rm -r removes them\n");
+    assert_eq!(output.stderr, "skipped 2 directories; -r removes them\n");
     assert_names(&online.share("d"), &["empty", "full"]);
     // Where nothing else matches, it fails as `rm d/full` does.
     let plain = online.fails(1, ["rm", "d/full"]);
-    assert!(plain.stderr.ends_with("hint: rm -r d/full\n"), "{plain}");
+    let server = &online.server.addr;
+    assert!(plain.stderr.ends_with(&format!("hint: fulmar -s {server} rm -r d/full\n")), "{plain}");
     for pattern in ["d/e*", "d/*", "d/*/"] {
         let output = online.fails(1, ["rm", pattern]);
         output
             .complains(&format!("fulmar: rm: {pattern}: only directories match"))
-            .complains(&format!("hint: rm -r '{pattern}'"));
+            .complains(&format!("hint: fulmar -s {server} rm -r '{pattern}'"));
     }
     assert_names(&online.share("d"), &["empty", "full"]);
     let all = online.ok(["rm", "-r", "d/*"]);
