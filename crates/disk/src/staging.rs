@@ -189,7 +189,10 @@ impl Staging {
         match synced {
             Ok(()) => Ok(SyncedStaging { place: self.place, file: self.file }),
             Err(error) => {
-                self.place.keep.store(false, Ordering::Relaxed);
+                // An abandoned file has no name any more; what is called so now is another's.
+                if !matches!(error, DiskError::Stopped) {
+                    self.place.keep.store(false, Ordering::Relaxed);
+                }
                 Err(error)
             }
         }
