@@ -1,0 +1,22 @@
+//! One seeded model of a bad link, and what drives it.
+//!
+//! * [`link`]: the model. A pure function of packets and time: no clock, no IO, no randomness but the seed's.
+//! * [`profile`]: a link as data; the named ones are TOML files in `profiles/`.
+//! * [`random`]: repeatable randomness, one independent stream for each purpose.
+//!
+//! Time is a [`Duration`](std::time::Duration) since the start of the experiment. Sizes are those of IP packets: what UDP
+//! carries plus [`UDP_OVER_IPV4_BYTES`] or [`UDP_OVER_IPV6_BYTES`].
+
+pub mod link;
+pub mod profile;
+pub mod random;
+
+pub use link::{Cause, Channel, Counters, Fate, Link, Passage, QueueState, Way};
+pub use profile::{Blackout, Bursts, Change, Direction, During, Loss, Profile, ProfileError, Queue};
+pub use random::Stream;
+
+/// What IPv4 (RFC 791) and UDP (RFC 768) add to a datagram's payload, in bytes.
+pub const UDP_OVER_IPV4_BYTES: u32 = 28;
+
+/// What IPv6 (RFC 8200) and UDP (RFC 768) add to a datagram's payload, in bytes.
+pub const UDP_OVER_IPV6_BYTES: u32 = 48;
