@@ -3,10 +3,16 @@
 //! * [`link`]: the model. A pure function of packets and time: no clock, no IO, no randomness but the seed's.
 //! * [`profile`]: a link as data; the named ones are TOML files in `profiles/`.
 //! * [`random`]: repeatable randomness, one independent stream for each purpose.
+#![cfg_attr(
+    feature = "flows",
+    doc = "* [`flows`]: connections of quinn-proto over one bottleneck, in virtual time."
+)]
 //!
 //! Time is a [`Duration`](std::time::Duration) since the start of the experiment. Sizes are those of IP packets: what UDP
 //! carries plus [`UDP_OVER_IPV4_BYTES`] or [`UDP_OVER_IPV6_BYTES`].
 
+#[cfg(feature = "flows")]
+pub mod flows;
 pub mod link;
 pub mod profile;
 pub mod random;
