@@ -4,9 +4,12 @@ use std::{path::PathBuf, str::FromStr};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::loopback::{Contender, Direction, Part, Size};
+use crate::{
+    flows::FlowsArgs,
+    loopback::{Contender, Direction, Part, Size},
+};
 
-/// Measures fulmar against TCP and TLS over TCP, side by side.
+/// Measures fulmar against TCP and TLS over TCP, side by side, and congestion controllers in simulations.
 #[derive(Debug, Parser)]
 #[command(name = "fulmar-bench", version)]
 pub(crate) struct Cli {
@@ -18,6 +21,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// One file from a source to a staged, hashed, synced, published file, over the loopback interface
     Loopback(LoopbackArgs),
+    /// Congestion controllers on links that lose packets, simulated in virtual time
+    Flows(FlowsArgs),
     /// One side of one contender; started by the bench itself
     #[command(hide = true)]
     Side(SideArgs),

@@ -1,6 +1,7 @@
 //! fulmar-bench: measures fulmar against what people use otherwise, side by side on one machine.
 
 mod args;
+mod flows;
 mod loopback;
 mod measure;
 mod report;
@@ -14,6 +15,7 @@ use args::{Cli, Command};
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Loopback(args) => loopback::run(&args),
+        Command::Flows(args) => flows::run(&args),
         Command::Side(args) => loopback::serve_side(&args),
     };
     match result {

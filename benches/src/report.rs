@@ -9,7 +9,17 @@ pub(crate) use chart::draw;
 pub(crate) use json::write as write_json;
 pub(crate) use table::table;
 
+use std::{fs::File, io::BufWriter, path::Path};
+
+use anyhow::{Context as _, Result};
+
 use crate::{loopback::Row, measure::machine::Conditions};
+
+/// A new file for what is measured.
+pub(crate) fn create(path: &Path) -> Result<BufWriter<File>> {
+    let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(BufWriter::new(file))
+}
 
 /// All transfers in one directory, and the conditions.
 #[derive(Clone, Debug)]

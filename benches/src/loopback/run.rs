@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    io::BufWriter,
     path::Path,
     time::Duration,
 };
@@ -52,7 +51,7 @@ pub(crate) fn run(args: &LoopbackArgs) -> Result<()> {
     let quick_sizes = [1, 16, 256].map(|mib| Size(mib << 20));
     let (sizes, rounds) = if args.quick { (&quick_sizes[..], 1) } else { (&args.sizes[..], args.rounds) };
     let plan = Plan::new(sizes, &args.directions, &args.contenders, rounds);
-    let mut json = args.json.as_deref().map(create).transpose()?;
+    let mut json = args.json.as_deref().map(report::create).transpose()?;
     for (index, dir) in args.dir.iter().enumerate() {
         let conditions = Conditions::here(dir)?;
         let rows = measure(dir, &plan, args.seed)?;
@@ -66,11 +65,6 @@ pub(crate) fn run(args: &LoopbackArgs) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn create(path: &Path) -> Result<BufWriter<File>> {
-    let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(BufWriter::new(file))
 }
 
 /// Runs the plan with files in `dir`.

@@ -16,7 +16,7 @@
 //! ```
 //!
 //! quinn-proto does no IO and reads no clock, so there is nothing between it and the model of the link: the same scenario
-//! and seed give the same outcome, and half a minute at 50 Mbit/s takes about a second of processor time.
+//! and seed give the same outcome, and half a minute at 50 Mbit/s takes about half a second of processor time.
 //!
 //! ```
 //! use std::{sync::Arc, time::Duration};

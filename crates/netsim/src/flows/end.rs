@@ -43,7 +43,7 @@ impl Clock {
     }
 }
 
-/// What both ends of all flows have in common, and what an end is made of.
+/// What an end is made of.
 pub(super) struct Parts {
     pub(super) clock: Clock,
     pub(super) seed: [u8; 32],
@@ -71,9 +71,8 @@ pub(super) struct End {
 
 impl End {
     /// A client that dials at `start`.
-    pub(super) fn client(parts: Parts, tls: &Tls, start: Duration) -> Result<Self, FlowsError> {
+    pub(super) fn client(mut parts: Parts, tls: &Tls, start: Duration) -> Result<Self, FlowsError> {
         let mut config = ClientConfig::new(tls.client.clone());
-        let mut parts = parts;
         config.transport_config(Arc::new(std::mem::take(&mut parts.transport)));
         let now = parts.clock.instant(start);
         let mut end = Self::new(parts, None, SERVER);
@@ -83,9 +82,8 @@ impl End {
     }
 
     /// A server that waits for its only client.
-    pub(super) fn server(parts: Parts, tls: &Tls) -> Self {
+    pub(super) fn server(mut parts: Parts, tls: &Tls) -> Self {
         let mut config = ServerConfig::with_crypto(tls.server.clone());
-        let mut parts = parts;
         config.transport_config(Arc::new(std::mem::take(&mut parts.transport)));
         Self::new(parts, Some(Arc::new(config)), CLIENT)
     }
