@@ -85,8 +85,14 @@ impl Client {
     pub fn new(config: ClientConfig) -> Result<Self, Error> {
         let identity = Identity::load_or_create(&config.state_dir, Role::Client)?;
         let offload = Offload::threads(config.threads).map_err(Error::System)?;
-        let buffers = Buffers::new(KEPT_BYTES);
-        Ok(Self { dialer: Dialer::new(&identity), config, offload, buffers })
+        Ok(Self::with_dialer(config, Dialer::new(&identity), offload))
+    }
+
+    /// As [`Client::new`], with a dialer that is there already, such as one of a virtual network, whose identity counts;
+    /// all blocking work runs through `offload`. Does nothing yet.
+    #[must_use]
+    pub fn with_dialer(config: ClientConfig, dialer: Dialer, offload: Offload) -> Self {
+        Self { config, dialer, offload, buffers: Buffers::new(KEPT_BYTES) }
     }
 
     /// The fingerprint of this client's key.

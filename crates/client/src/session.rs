@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use fulmar_disk::Offload;
@@ -17,7 +17,10 @@ use fulmar_proto::{
     hello::{Notice, Welcome},
 };
 use fulmar_transport::{Connection, FrameReceiver, Stats, StreamError};
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, timeout},
+};
 
 use crate::{client::Client, error::Error};
 

@@ -210,6 +210,15 @@ impl ClientConnection {
                 notices.send(&Notice::GoingAway { grace_ms: grace_ms.unwrap_or(u32::MAX) }).await;
             }
             tokio::select! {
+                // In a fixed order, so that a simulation can be repeated. What revokes or ends comes before what begins.
+                biased;
+                Ok(()) = trust_changed.changed() => if (self.grants())().is_none() {
+                    notices.send_last(&Notice::Revoked).await;
+                    self.connection.close(CloseCode::REVOKED, "");
+                    break;
+                },
+                Ok(()) = phase.changed() => {}
+                Some(ended) = commands.join_next() => self.record_command(ended),
                 stream = self.connection.accept_stream() => match stream {
                     Ok((sender, receiver)) => {
                         let (context, grants) = (self.context(), self.grants());
@@ -217,13 +226,6 @@ impl ClientConnection {
                     }
                     Err(_) => break,
                 },
-                Some(ended) = commands.join_next() => self.record_command(ended),
-                Ok(()) = trust_changed.changed() => if (self.grants())().is_none() {
-                    notices.send_last(&Notice::Revoked).await;
-                    self.connection.close(CloseCode::REVOKED, "");
-                    break;
-                },
-                Ok(()) = phase.changed() => {}
                 () = sleep(self.shared.limits.drain_linger), if draining && self.is_idle(&commands) => {
                     notices.end().await;
                     self.connection.close(CloseCode::SHUTTING_DOWN, "");

@@ -68,7 +68,6 @@ pub struct Server {
     shared: Arc<Shared>,
     listener: Listener,
     local_addr: SocketAddr,
-    fingerprint: Fingerprint,
     connections: AtomicU64,
 }
 
@@ -88,6 +87,23 @@ impl Server {
         let identity = Identity::load_or_create(&config.state_dir, Role::Server)?;
         let trust = TrustStore::open(&config.state_dir)?;
         let listener = Listener::bind(config.listen, &identity)?;
+        Self::with_listener(listener, trust, config, store, uploads, environment, audit)
+    }
+
+    /// As [`Server::bind`], on a listener that is there already, such as one of a virtual network: its address and
+    /// identity count, and `trust`, not what `config` says of them.
+    ///
+    /// # Errors
+    /// [`ServeError::Address`] when the listener does not tell its address.
+    pub fn with_listener(
+        listener: Listener,
+        trust: TrustStore,
+        config: ServerConfig,
+        store: Arc<dyn Store>,
+        uploads: Arc<dyn Uploads>,
+        environment: Environment,
+        audit: Arc<dyn Audit>,
+    ) -> Result<Self, ServeError> {
         let local_addr = listener.local_addr().map_err(ServeError::Address)?;
         let shared = Shared {
             pool: BytePool::new(config.max_memory_bytes),
@@ -101,12 +117,10 @@ impl Server {
             phase: watch::channel(Phase::Serving).0,
             trust_changed: watch::channel(()).0,
         };
-        let fingerprint = identity.fingerprint();
         Ok(Self {
             shared: Arc::new(shared),
             listener,
             local_addr,
-            fingerprint,
             connections: AtomicU64::new(0),
         })
     }
@@ -120,7 +134,7 @@ impl Server {
     /// The fingerprint of the server's key.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
-        self.fingerprint
+        self.listener.fingerprint()
     }
 
     /// Whether any client is enrolled.
@@ -151,21 +165,24 @@ impl Server {
         tokio::pin!(stop, stop_now);
         loop {
             tokio::select! {
+                // In a fixed order, so that a simulation can be repeated: what there can be most of comes last.
+                biased;
+                () = &mut stop => break,
+                // Ended connections are taken out so that the set does not grow.
+                Some(_) = connections.join_next() => {}
                 incoming = self.listener.accept() => match incoming {
                     Some(incoming) => self.admit_to_handshake(incoming, &handshakes, &mut connections),
                     None => break,
                 },
-                // Ended connections are taken out so that the set does not grow.
-                Some(_) = connections.join_next() => {}
-                () = &mut stop => break,
             }
         }
         self.shared.phase.send_replace(Phase::Draining);
         tokio::select! {
+            biased;
+            () = &mut stop_now => {}
+            () = tokio::time::sleep(self.shared.limits.drain_timeout) => {}
             () = join_all(&mut connections) => {}
             () = self.refuse_newcomers() => {}
-            () = tokio::time::sleep(self.shared.limits.drain_timeout) => {}
-            () = &mut stop_now => {}
         }
         self.listener.stop_accepting();
         self.shared.phase.send_replace(Phase::Stopped);

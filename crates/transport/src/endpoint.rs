@@ -37,7 +37,8 @@ pub enum ResolveError {
 /// The addresses of a host name or of an address in text form (IPv6 without brackets), in the system's order of
 /// preference (RFC 6724) and without repetitions.
 ///
-/// The system's resolver has its own time-outs; wrap this in one that suits the caller.
+/// An address is answered at once and without a thread, so that a paused clock stands still meanwhile. The system's resolver
+/// has its own time-outs; wrap this in one that suits the caller.
 ///
 /// # Errors
 /// [`ResolveError`].

@@ -4,7 +4,9 @@
 mod common;
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use common::*;
@@ -191,6 +193,15 @@ async fn open_connections_survive_the_end_of_accepting_and_new_ones_get_no_answe
     let ((mut send, _receive), (_server_send, mut server_receive)) = stream(&pair).await;
     send.send(&5u8).await.unwrap();
     assert_eq!(server_receive.recv::<u8>().await.unwrap(), Some(5));
+}
+
+#[tokio::test]
+async fn an_address_is_resolved_without_waiting_for_a_thread() {
+    for text in ["127.0.0.1", "::1"] {
+        let mut resolving = pin!(resolve(text, 4433));
+        let answer = resolving.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(answer, Poll::Ready(Ok(_))), "{text}");
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 mod file;
 mod stream;
 
-use std::{path::Path, time::Instant};
+use std::path::Path;
 
 use fulmar_proto::{
     digest::{Digest, DigestTree},
@@ -14,7 +14,7 @@ use fulmar_proto::{
     upload::OnExists,
     version::Version,
 };
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::Instant};
 
 use super::{
     DownloadTarget, Event, MAX_IN_FLIGHT, Observer, Outcome, TransferOptions, Transferred, fetch,

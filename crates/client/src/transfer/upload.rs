@@ -5,7 +5,7 @@ mod stream;
 
 pub(super) use ranges::joined;
 
-use std::{path::Path, time::Instant};
+use std::path::Path;
 
 use fulmar_proto::{
     digest::Digest,
@@ -19,6 +19,7 @@ use fulmar_proto::{
     version::SourceToken,
 };
 use fulmar_transport::StreamError;
+use tokio::time::Instant;
 
 use super::{
     Event, Observer, Outcome, TransferOptions, Transferred, UploadSource, present, source::FileSource,

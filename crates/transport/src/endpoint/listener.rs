@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use fulmar_proto::code::CloseCode;
+use fulmar_proto::fingerprint::Fingerprint;
 use fulmar_proto::text::Text;
 use quinn::{AsyncUdpSocket, Endpoint, Runtime, ServerConfig, TokioRuntime};
 
@@ -54,6 +55,7 @@ pub struct Listener {
     buffers: Option<SocketBuffers>,
     /// For clients on routes that the system knows; none on a virtual network, where it knows none.
     config: Option<Arc<ServerConfig>>,
+    fingerprint: Fingerprint,
 }
 
 impl Listener {
@@ -69,7 +71,7 @@ impl Listener {
         let buffers = SocketBuffers::of(&socket).ok();
         let runtime = Arc::new(TokioRuntime);
         let endpoint = Endpoint::new(tuning::endpoint_config(None), Some(config.clone()), socket, runtime)?;
-        Ok(Self { endpoint, buffers, config: Some(Arc::new(config)) })
+        Ok(Self { endpoint, buffers, config: Some(Arc::new(config)), fingerprint: identity.fingerprint() })
     }
 
     /// As [`Listener::bind`], on a socket that is not one of the system's, with the clock and executor to drive it: a
@@ -86,7 +88,7 @@ impl Listener {
         let config = tuning::server_config(tls::server_config(identity)?);
         let endpoint_config = tuning::endpoint_config(seed.map(|seed| seed.0));
         let endpoint = Endpoint::new_with_abstract_socket(endpoint_config, Some(config), socket, runtime)?;
-        Ok(Self { endpoint, buffers: None, config: None })
+        Ok(Self { endpoint, buffers: None, config: None, fingerprint: identity.fingerprint() })
     }
 
     /// The address that the socket is bound to.
@@ -95,6 +97,12 @@ impl Listener {
     /// The system's answer when it does not tell.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.endpoint.local_addr()
+    }
+
+    /// The fingerprint of the key that clients get to see.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
     }
 
     /// The socket's buffers, where it is one of the system's.

@@ -68,6 +68,8 @@ where
             return None;
         }
         tokio::select! {
+            // In a fixed order, so that a simulation can be repeated.
+            biased;
             Some(ended) = attempts.join_next() => match ended {
                 Ok(Ok(winner)) => return Some(winner),
                 Ok(Err(error)) => {

@@ -1,7 +1,5 @@
 //! The ranges of a file on their way to the server.
 
-use std::time::Instant;
-
 use fulmar_proto::{
     digest::{ChainingValue, Digest, DigestTree, Node, RangeDigest},
     range::Range,
@@ -11,7 +9,7 @@ use fulmar_proto::{
     upload::{Begun, HaveNode},
     version::UploadId,
 };
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::Instant};
 
 use crate::{
     call::Call,

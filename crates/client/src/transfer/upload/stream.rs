@@ -96,6 +96,8 @@ async fn send(
     let (mut offset, mut ended) = (0u64, false);
     loop {
         tokio::select! {
+            // In a fixed order, so that a simulation can be repeated.
+            biased;
             piece = pieces.recv(), if !ended && in_flight.len() < MAX_IN_FLIGHT => match piece {
                 Some(piece) => {
                     let piece = piece.map_err(Error::Stdio)?;
