@@ -7,6 +7,7 @@
     feature = "flows",
     doc = "* [`flows`]: connections of quinn-proto over one bottleneck, in virtual time."
 )]
+#![cfg_attr(feature = "virtual-net", doc = "* [`virtual_net`]: quinn on virtual time, for tests of whole systems.")]
 //!
 //! Time is a [`Duration`](std::time::Duration) since the start of the experiment. Sizes are those of IP packets: what UDP
 //! carries plus [`UDP_OVER_IPV4_BYTES`] or [`UDP_OVER_IPV6_BYTES`].
@@ -16,6 +17,8 @@ pub mod flows;
 pub mod link;
 pub mod profile;
 pub mod random;
+#[cfg(feature = "virtual-net")]
+pub mod virtual_net;
 
 pub use link::{Cause, Channel, Counters, Fate, Link, Passage, QueueState, Way};
 pub use profile::{Blackout, Bursts, Change, Direction, During, Loss, Profile, ProfileError, Queue};

@@ -1,0 +1,77 @@
+//! Many seeds, each with a link of its own kind: a file of 1 MiB goes up, one of 256 KiB comes down.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use fulmar_netsim::{Blackout, Direction, During, Loss, Profile, Queue, Stream};
+
+use crate::world::{Repeat, data, seeds, simulate};
+
+/// How many seeds run unless told otherwise.
+const DEFAULT_SEEDS: u64 = 200;
+
+/// The most packets that a burst of losses takes on average. The bursts of the model are counted in packets and not in
+/// time: a sender that has only one packet left for each of its ever longer time-outs would wait for minutes until a
+/// longer burst is over, which no real link demands. Bursts in time are drawn as short blackouts.
+const MAX_BURST_PACKETS: f64 = 2.0;
+
+/// A link that follows from the seed: 0 to 20 % loss, single or in bursts, before or after the bottleneck, short
+/// blackouts, and every combination of rate, delay, jitter, queue and duplication.
+fn varied(seed: u64) -> Profile {
+    let mut stream = Stream::new(seed, "campaign");
+    let up = direction(&mut stream);
+    let down = direction(&mut stream);
+    let description = format!("drawn from seed {seed}");
+    Profile { name: format!("seed {seed}"), description, up, down }
+}
+
+fn direction(stream: &mut Stream) -> Direction {
+    let delay_ms = 0.5 * 400_f64.powf(stream.unit());
+    let ratio = [0.0, 0.01, 0.05, 0.1, 0.2][stream.below(5) as usize];
+    let burst_packets = 1.0 + (MAX_BURST_PACKETS - 1.0) * stream.unit();
+    let loss = match stream.chance(0.5) {
+        _ if ratio == 0.0 => None,
+        true => Some(Loss::Bernoulli(ratio)),
+        false => Some(Loss::bursts(ratio, burst_packets)),
+    };
+    let is_before = stream.chance(0.3);
+    Direction {
+        rate_mbit_per_s: stream.chance(0.8).then_some(2.0 * 100_f64.powf(stream.unit())),
+        queue: Queue::Bdp(0.1 + 2.0 * stream.unit()),
+        delay_ms,
+        jitter_ms: if stream.chance(0.5) { delay_ms * stream.unit() * 0.5 } else { 0.0 },
+        reordering: stream.chance(0.5),
+        loss_before_queue: loss.filter(|_| is_before),
+        loss_after_queue: loss.filter(|_| !is_before),
+        blackouts: if stream.chance(0.3) { vec![blackout(stream)] } else { Vec::new() },
+        duplication: if stream.chance(0.3) { 0.05 * stream.unit() } else { 0.0 },
+        ..Direction::default()
+    }
+}
+
+/// 20 to 500 ms of nothing, every 2 to 12 s.
+fn blackout(stream: &mut Stream) -> Blackout {
+    let (from_s, every_s) = (10.0 * stream.unit(), 2.0 + 10.0 * stream.unit());
+    let packets = if stream.chance(0.5) { During::Drop } else { During::Hold };
+    Blackout { from_s, for_s: 0.02 * 25_f64.powf(stream.unit()), every_s: Some(every_s), packets }
+}
+
+fn one(seed: u64) {
+    simulate(seed, &varied(seed), async |world| {
+        let visit = world.peer(0).connect().await.expect("admitted");
+        visit.upload("up.bin", &data(seed, "up", 1 << 20)).await.expect("stored");
+        let down = data(seed, "down", 256 << 10);
+        world.place("down.bin", &down).await;
+        assert_eq!(visit.download("down.bin").await.expect("sent"), down);
+        visit.close().await;
+    });
+}
+
+#[test]
+fn every_seed_moves_its_files() {
+    let seeds = seeds(DEFAULT_SEEDS);
+    let failed: Vec<u64> =
+        seeds.iter().copied().filter(|seed| catch_unwind(AssertUnwindSafe(|| one(*seed))).is_err()).collect();
+    println!("{} of {} seeds succeeded", seeds.len() - failed.len(), seeds.len());
+    let lines: Vec<String> = failed.iter().map(|seed| Repeat::line(*seed)).collect();
+    assert!(failed.is_empty(), "{} of {} seeds failed:\n{}", failed.len(), seeds.len(), lines.join("\n"));
+}

@@ -1,0 +1,56 @@
+//! Uploads and downloads over links that lose, delay, duplicate and reorder.
+
+use fulmar_netsim::{Direction, Loss, Profile};
+
+use crate::world::{data, seeds, simulate};
+
+const MIB: usize = 1 << 20;
+
+fn lossy(ratio: f64) -> Profile {
+    let direction = Direction {
+        rate_mbit_per_s: Some(50.0),
+        delay_ms: 20.0,
+        loss_after_queue: (ratio > 0.0).then(|| Loss::Bernoulli(ratio)),
+        ..Direction::default()
+    };
+    Profile::symmetric(&format!("loss of {ratio}"), direction)
+}
+
+/// One file there and another back.
+fn there_and_back(seed: u64, profile: &Profile, len: usize) {
+    simulate(seed, profile, async |world| {
+        let visit = world.peer(0).connect().await.expect("admitted");
+        let bytes = data(seed, "file", len);
+        visit.upload("file.bin", &bytes).await.expect("stored");
+        assert_eq!(visit.list("").await.expect("a listing"), ["file.bin"]);
+        assert_eq!(visit.download("file.bin").await.expect("sent"), bytes);
+        visit.close().await;
+    });
+}
+
+#[test]
+fn files_of_every_size_cross_a_clean_link() {
+    // Nothing, one byte, one range, and both sides of the longest file that travels in one stream.
+    for len in [0, 1, 64 << 10, 2 * MIB - 1, 2 * MIB, 2 * MIB + 1, 5 * MIB + 7] {
+        there_and_back(1, &lossy(0.0), len);
+    }
+}
+
+#[test]
+fn files_in_one_stream_and_in_ranges_cross_links_that_lose_packets() {
+    for seed in seeds(2) {
+        for ratio in [0.01, 0.05, 0.1, 0.2] {
+            there_and_back(seed, &lossy(ratio), MIB);
+            there_and_back(seed, &lossy(ratio), 3 * MIB);
+        }
+    }
+}
+
+#[test]
+fn every_named_link_carries_files() {
+    for seed in seeds(1) {
+        for name in Profile::names() {
+            there_and_back(seed, &Profile::named(name).expect("a named profile"), MIB);
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! One run: a network, a server, clients, and what they were told.
+
+mod environment;
+mod identities;
+mod ledger;
+mod peer;
+mod seeds;
+mod server;
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use fulmar_netsim::{
+    Profile,
+    virtual_net::{self, Network, Trace},
+};
+use fulmar_proto::{
+    digest::{Digest, RangeDigest},
+    path::RelPath,
+    range::Range,
+    upload::OnExists,
+    version::SourceToken,
+};
+use fulmar_store::{CommitUpload, Environment, MemoryStore, NewUpload, Store, UploadKey, Uploads};
+use fulmar_transport::EndpointSeed;
+use tempfile::TempDir;
+
+pub(crate) use environment::data;
+use ledger::Ledger;
+pub(crate) use peer::Peer;
+use seeds::TraceFile;
+pub(crate) use seeds::{Repeat, seeds};
+pub(crate) use server::Restart;
+use server::Running;
+
+/// Where the server listens.
+pub(crate) const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 4433);
+
+/// How many clients are enrolled.
+pub(crate) const PEERS: u8 = 32;
+
+/// Longer than any call may take on a link that a test uses, in virtual time: an hour.
+pub(crate) const CALL_LIMIT: Duration = Duration::from_secs(3600);
+
+/// How a placed file is cut.
+const PLACED_RANGE_BYTES: usize = 1 << 20;
+
+/// The address of the n-th client's host.
+pub(crate) fn peer_ip(number: u8) -> IpAddr {
+    Ipv4Addr::new(10, 0, 1, number).into()
+}
+
+/// Where files of a run may be: in memory where the system has such a place, since a simulation syncs a lot.
+fn folder() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    let mut builder = tempfile::Builder::new();
+    let builder = builder.prefix("fulmar-simulation-");
+    builder.tempdir_in(memory).or_else(|_| builder.tempdir()).expect("a temporary folder")
+}
+
+/// Runs `scenario` in a world of its own and checks what has to hold afterwards. All links are of `profile` unless the
+/// scenario joins others.
+pub(crate) fn simulate<T>(seed: u64, profile: &Profile, scenario: impl AsyncFnOnce(&World) -> T) -> T {
+    traced(seed, profile, scenario).0
+}
+
+/// As [`simulate`], and tells what became of every packet.
+pub(crate) fn traced<T>(seed: u64, profile: &Profile, scenario: impl AsyncFnOnce(&World) -> T) -> (T, Trace) {
+    run(seed, profile, |environment| MemoryStore::new(environment), scenario)
+}
+
+/// As [`traced`], on a store of the test's own making.
+pub(crate) fn run<T, S: Store + Uploads + 'static>(
+    seed: u64,
+    profile: &Profile,
+    store: impl FnOnce(Environment) -> Arc<S>,
+    scenario: impl AsyncFnOnce(&World) -> T,
+) -> (T, Trace) {
+    let repeat = Repeat::of(seed);
+    let result = virtual_net::run(async {
+        let environment = environment::environment(seed);
+        let store = store(environment.clone());
+        let world = World::new(seed, profile, environment, store.clone(), store).await;
+        let result = scenario(&world).await;
+        world.check().await;
+        (result, world.network.trace())
+    });
+    repeat.done();
+    result
+}
+
+/// Everything of one run.
+pub(crate) struct World {
+    seed: u64,
+    profile: Profile,
+    network: Network,
+    environment: Environment,
+    store: Arc<dyn Store>,
+    uploads: Arc<dyn Uploads>,
+    server: tokio::sync::Mutex<Running>,
+    ledger: Arc<Mutex<Ledger>>,
+    folder: TempDir,
+    _trace_file: Option<TraceFile>,
+}
+
+impl World {
+    async fn new(
+        seed: u64,
+        profile: &Profile,
+        environment: Environment,
+        store: Arc<dyn Store>,
+        uploads: Arc<dyn Uploads>,
+    ) -> Self {
+        let network = Network::new(seed);
+        let folder = folder();
+        server::write_state(&folder.path().join("server"));
+        let mut world = Self {
+            seed,
+            profile: profile.clone(),
+            _trace_file: TraceFile::of(&network),
+            network,
+            environment,
+            store,
+            uploads,
+            server: tokio::sync::Mutex::new(Running::nothing()),
+            ledger: Arc::default(),
+            folder,
+        };
+        *world.server.get_mut() = world.start(1);
+        world
+    }
+
+    /// The network, to break it.
+    pub(crate) fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The n-th client, not connected yet. Each call is another process of the same user: it has the same host and
+    /// key, and a socket of its own.
+    pub(crate) fn peer(&self, number: u8) -> Peer {
+        assert!(number < PEERS, "only {PEERS} clients are enrolled");
+        Peer::new(self, number)
+    }
+
+    /// Ends the server and starts it again on the same store.
+    pub(crate) async fn restart(&self, how: Restart) {
+        let mut running = self.server.lock().await;
+        running.end(how, &self.network).await;
+        *running = self.start(running.generation() + 1);
+    }
+
+    /// Puts a link of `profile` between the n-th client and the server, from now on: its blackouts and changes count
+    /// from here.
+    pub(crate) fn join(&self, number: u8, profile: &Profile) {
+        self.network.join(peer_ip(number), SERVER.ip(), profile).expect("a profile in range");
+    }
+
+    /// Puts a file into the store, as if a client had uploaded it.
+    pub(crate) async fn place(&self, path: &str, bytes: &[u8]) {
+        let (path, root): (RelPath, _) = (path.parse().expect("a path"), Digest::of(bytes));
+        let size = bytes.len() as u64;
+        let client = identities::peer(0).fingerprint();
+        let upload = NewUpload {
+            client,
+            path: path.clone(),
+            size: Some(size),
+            modified: None,
+            mode: None,
+            source_token: SourceToken([0; 32]),
+            on_exists: OnExists::Fail,
+            lasting: false,
+        };
+        self.with_ledger(|ledger| ledger.attempt(&path, root, false));
+        let open = self.uploads.begin(upload).await.expect("an upload begins");
+        let (upload_id, generation) = (open.upload_id, open.generation);
+        let key = UploadKey { client, upload_id, generation };
+        for (index, piece) in bytes.chunks(PLACED_RANGE_BYTES).enumerate() {
+            let offset = (index * PLACED_RANGE_BYTES) as u64;
+            let range = Range::new(offset, u32::try_from(piece.len()).expect("short")).expect("a range");
+            let digest = RangeDigest::of(range, piece).expect("as long as its range");
+            let mut writer = self.uploads.open_range(&key, range).await.expect("a range opens");
+            writer.write(Bytes::copy_from_slice(piece)).await.expect("written");
+            writer.finish(digest).await.expect("finished");
+        }
+        let commit = CommitUpload { key, size, root, may_compare: true, may_replace: true };
+        self.uploads.commit(commit).await.expect("committed");
+        self.with_ledger(|ledger| ledger.acknowledge(&path, root));
+    }
+
+    fn state_dir(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// What the random choices of one endpoint are drawn from.
+    fn endpoint_seed(&self, name: &str) -> EndpointSeed {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.seed.to_le_bytes()).update(name.as_bytes());
+        EndpointSeed(*hasher.finalize().as_bytes())
+    }
+
+    fn with_ledger<T>(&self, visit: impl FnOnce(&mut Ledger) -> T) -> T {
+        visit(&mut self.ledger.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Holds the store against what clients were told.
+    pub(crate) async fn check(&self) {
+        let found = ledger::stored(&*self.store).await;
+        self.with_ledger(|ledger| ledger.check(&found));
+    }
+}
