@@ -10,7 +10,7 @@ fn lossy(ratio: f64) -> Profile {
     let direction = Direction {
         rate_mbit_per_s: Some(50.0),
         delay_ms: 20.0,
-        loss_after_queue: (ratio > 0.0).then(|| Loss::Bernoulli(ratio)),
+        loss_after_queue: (ratio > 0.0).then_some(Loss::Bernoulli(ratio)),
         ..Direction::default()
     };
     Profile::symmetric(&format!("loss of {ratio}"), direction)

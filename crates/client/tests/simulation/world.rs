@@ -71,7 +71,7 @@ pub(crate) fn simulate<T>(seed: u64, profile: &Profile, scenario: impl AsyncFnOn
 
 /// As [`simulate`], and tells what became of every packet.
 pub(crate) fn traced<T>(seed: u64, profile: &Profile, scenario: impl AsyncFnOnce(&World) -> T) -> (T, Trace) {
-    run(seed, profile, |environment| MemoryStore::new(environment), scenario)
+    run(seed, profile, MemoryStore::new, scenario)
 }
 
 /// As [`traced`], on a store of the test's own making.

@@ -1,0 +1,7 @@
+//! The virtual network under plain quinn endpoints, and under bare sockets.
+
+mod faults;
+mod packets;
+mod rig;
+mod traces;
+mod transfers;
