@@ -117,12 +117,7 @@ impl Server {
             phase: watch::channel(Phase::Serving).0,
             trust_changed: watch::channel(()).0,
         };
-        Ok(Self {
-            shared: Arc::new(shared),
-            listener,
-            local_addr,
-            connections: AtomicU64::new(0),
-        })
+        Ok(Self { shared: Arc::new(shared), listener, local_addr, connections: AtomicU64::new(0) })
     }
 
     /// The address that the server listens on.

@@ -30,7 +30,9 @@ pub const INITIAL_RTT: Duration = Duration::from_millis(100);
 /// an outage that a moving client survives.
 pub const IDLE_TIMEOUT_MS: u32 = 60_000;
 
-/// How often an otherwise silent client shows that it is there: often enough for any middlebox (RFC 9308 section 3.2).
+/// How often a side that hears nothing shows that it is there: often enough for any middlebox (RFC 9308 section 3.2). The
+/// server does so too: when its last acknowledgement is lost, and then every later one, the client's probes come at twice
+/// the distance each time until the idle timeout is over, although both are there.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// Credit of one stream, in bytes: a body of 2 MiB and the frames around it, so that credit never stalls a range.
@@ -123,7 +125,8 @@ pub(crate) fn server_transport(datagram_bytes: u16) -> TransportConfig {
     transport
         .max_concurrent_bidi_streams(STREAMS_BEFORE_ADMISSION.into())
         .receive_window(RECEIVE_WINDOW_BEFORE_ADMISSION.into())
-        .send_window(SEND_WINDOW_BEFORE_ADMISSION);
+        .send_window(SEND_WINDOW_BEFORE_ADMISSION)
+        .keep_alive_interval(Some(KEEP_ALIVE));
     transport
 }
 

@@ -2,12 +2,23 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use fulmar_netsim::{Blackout, Direction, During, Loss, Profile, Queue, Stream};
+use fulmar_netsim::{Blackout, Direction, During, Loss, Profile, Queue, Stream, virtual_net::Trace};
 
-use crate::world::{Repeat, data, seeds, simulate};
+use crate::world::{Peer, Repeat, Visit, data, seeds, traced};
 
 /// How many seeds run unless told otherwise.
 const DEFAULT_SEEDS: u64 = 200;
+
+/// Seeds that have failed once and always run since. They mean something for as long as [`varied`] draws as it does.
+///
+/// * 1016, 2385: the client waited longer and longer for an acknowledgement that was lost each time, the server, which
+///   had nothing to say, said nothing, and the idle timeout came first.
+/// * 2523: the Hello was lost for ten seconds; a second attempt gets through.
+const KEPT_SEEDS: [u64; 3] = [1016, 2385, 2523];
+
+/// How often a client tries to connect. Within the ten seconds that both sides allow, one handshake in some thousands
+/// does not get through a link that loses every fifth packet; whoever tries again is let in.
+const CONNECT_ATTEMPTS: u32 = 3;
 
 /// The most packets that a burst of losses takes on average. The bursts of the model are counted in packets and not in
 /// time: a sender that has only one packet left for each of its ever longer time-outs would wait for minutes until a
@@ -55,23 +66,48 @@ fn blackout(stream: &mut Stream) -> Blackout {
     Blackout { from_s, for_s: 0.02 * 25_f64.powf(stream.unit()), every_s: Some(every_s), packets }
 }
 
-fn one(seed: u64) {
-    simulate(seed, &varied(seed), async |world| {
-        let visit = world.peer(0).connect().await.expect("admitted");
+/// Moves the files; how many attempts connecting took.
+fn one(seed: u64) -> (u32, Trace) {
+    traced(seed, &varied(seed), async |world| {
+        let (visit, attempts) = connect(&world.peer(0)).await;
         visit.upload("up.bin", &data(seed, "up", 1 << 20)).await.expect("stored");
         let down = data(seed, "down", 256 << 10);
         world.place("down.bin", &down).await;
         assert_eq!(visit.download("down.bin").await.expect("sent"), down);
         visit.close().await;
-    });
+        attempts
+    })
+}
+
+async fn connect(peer: &Peer) -> (Visit, u32) {
+    let mut attempts = 1;
+    loop {
+        match peer.connect().await {
+            Ok(visit) => return (visit, attempts),
+            Err(error) if attempts == CONNECT_ATTEMPTS => panic!("not admitted: {error}"),
+            Err(_) => attempts += 1,
+        }
+    }
 }
 
 #[test]
 fn every_seed_moves_its_files() {
-    let seeds = seeds(DEFAULT_SEEDS);
-    let failed: Vec<u64> =
-        seeds.iter().copied().filter(|seed| catch_unwind(AssertUnwindSafe(|| one(*seed))).is_err()).collect();
-    println!("{} of {} seeds succeeded", seeds.len() - failed.len(), seeds.len());
-    let lines: Vec<String> = failed.iter().map(|seed| Repeat::line(*seed)).collect();
-    assert!(failed.is_empty(), "{} of {} seeds failed:\n{}", failed.len(), seeds.len(), lines.join("\n"));
+    let seeds = seeds(DEFAULT_SEEDS, &KEPT_SEEDS);
+    let (mut failed, mut again, mut hasher) = (Vec::new(), 0, blake3::Hasher::new());
+    for seed in &seeds {
+        match catch_unwind(AssertUnwindSafe(|| one(*seed))) {
+            Ok((attempts, trace)) => {
+                again += u32::from(attempts > 1);
+                hasher.update(&trace.hash);
+            }
+            Err(_) => failed.push(Repeat::line(*seed)),
+        }
+    }
+    let (count, traces) = (seeds.len(), hasher.finalize().to_hex());
+    println!(
+        "{} of {count} seeds succeeded, {again} of them connected at a second attempt or later",
+        count - failed.len()
+    );
+    println!("BLAKE3 over all traces: {traces}");
+    assert!(failed.is_empty(), "{} of {count} seeds failed:\n{}", failed.len(), failed.join("\n"));
 }

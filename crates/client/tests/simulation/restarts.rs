@@ -8,7 +8,7 @@ use crate::world::{Restart, data, seeds, simulate};
 #[test]
 fn what_was_stored_is_there_after_either_kind_of_restart() {
     let profile = Profile::named("wan").expect("a named profile");
-    for seed in seeds(2) {
+    for seed in seeds(2, &[]) {
         for how in [Restart::Killed, Restart::Orderly] {
             simulate(seed, &profile, async |world| {
                 let before = world.peer(0).connect().await.expect("admitted");
@@ -28,7 +28,7 @@ fn what_was_stored_is_there_after_either_kind_of_restart() {
 #[test]
 fn an_upload_that_is_cut_off_leaves_nothing_or_everything() {
     let profile = Profile::named("wifi").expect("a named profile");
-    for seed in seeds(5) {
+    for seed in seeds(5, &[]) {
         simulate(seed, &profile, async |world| {
             let visit = world.peer(0).connect().await.expect("admitted");
             let bytes = data(seed, "file", 3 << 20);

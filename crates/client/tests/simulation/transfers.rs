@@ -38,7 +38,7 @@ fn files_of_every_size_cross_a_clean_link() {
 
 #[test]
 fn files_in_one_stream_and_in_ranges_cross_links_that_lose_packets() {
-    for seed in seeds(2) {
+    for seed in seeds(2, &[]) {
         for ratio in [0.01, 0.05, 0.1, 0.2] {
             there_and_back(seed, &lossy(ratio), MIB);
             there_and_back(seed, &lossy(ratio), 3 * MIB);
@@ -48,7 +48,7 @@ fn files_in_one_stream_and_in_ranges_cross_links_that_lose_packets() {
 
 #[test]
 fn every_named_link_carries_files() {
-    for seed in seeds(1) {
+    for seed in seeds(1, &[]) {
         for name in Profile::names() {
             there_and_back(seed, &Profile::named(name).expect("a named profile"), MIB);
         }

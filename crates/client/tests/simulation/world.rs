@@ -32,7 +32,7 @@ use tempfile::TempDir;
 
 pub(crate) use environment::data;
 use ledger::Ledger;
-pub(crate) use peer::Peer;
+pub(crate) use peer::{Peer, Visit};
 use seeds::TraceFile;
 pub(crate) use seeds::{Repeat, seeds};
 pub(crate) use server::Restart;

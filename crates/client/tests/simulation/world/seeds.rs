@@ -4,11 +4,14 @@ use std::{env, fs, path::PathBuf, thread};
 
 use fulmar_netsim::virtual_net::Network;
 
-/// The seed of `FULMAR_SIM_SEED` alone; else as many as `FULMAR_SIM_SEEDS` says; else `default`.
-pub(crate) fn seeds(default: u64) -> Vec<u64> {
+/// The seed of `FULMAR_SIM_SEED` alone; else as many as `FULMAR_SIM_SEEDS` says, or `default`, and in any case `kept`.
+pub(crate) fn seeds(default: u64, kept: &[u64]) -> Vec<u64> {
     match (number("FULMAR_SIM_SEED"), number("FULMAR_SIM_SEEDS")) {
         (Some(seed), _) => vec![seed],
-        (None, count) => (0..count.unwrap_or(default)).collect(),
+        (None, count) => {
+            let count = count.unwrap_or(default);
+            (0..count).chain(kept.iter().copied().filter(|seed| *seed >= count)).collect()
+        }
     }
 }
 
