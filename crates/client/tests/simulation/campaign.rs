@@ -4,10 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use fulmar_netsim::{Blackout, Direction, During, Loss, Profile, Queue, Stream, virtual_net::Trace};
 
-use crate::world::{Peer, Repeat, Visit, data, seeds, traced};
-
-/// How many seeds run unless told otherwise.
-const DEFAULT_SEEDS: u64 = 200;
+use crate::world::{CAMPAIGN_SEEDS, Peer, Repeat, Visit, data, seeds, traced};
 
 /// Seeds that have failed once and always run since. They mean something for as long as [`varied`] draws as it does.
 ///
@@ -92,7 +89,7 @@ async fn connect(peer: &Peer) -> (Visit, u32) {
 
 #[test]
 fn every_seed_moves_its_files() {
-    let seeds = seeds(DEFAULT_SEEDS, &KEPT_SEEDS);
+    let seeds = seeds(CAMPAIGN_SEEDS, &KEPT_SEEDS);
     let (mut failed, mut again, mut hasher) = (Vec::new(), 0, blake3::Hasher::new());
     for seed in &seeds {
         match catch_unwind(AssertUnwindSafe(|| one(*seed))) {

@@ -15,11 +15,12 @@
 //! });
 //! ```
 //!
-//! When a scenario ends, the harness checks what holds in every run (see [`ledger`](world)): every acknowledged upload
+//! When a scenario ends, the harness checks what holds in every run (`world/ledger.rs`): every acknowledged upload
 //! reads back with its BLAKE3, and no final name holds bytes that nobody uploaded as a whole. A client call that takes
 //! longer than [`CALL_LIMIT`](world::CALL_LIMIT) of virtual time fails the run.
 //!
-//! `FULMAR_SIM_SEED=17` runs one seed alone, `FULMAR_SIM_SEEDS=3000` that many; a failure prints its seed and the line to
+//! `FULMAR_SIM_SEED=17` runs one seed alone, `FULMAR_SIM_SEEDS=3000` that many in the campaign and more than usual, in the
+//! same proportion, elsewhere; a failure prints its seed and the line to
 //! repeat it. `FULMAR_SIM_TRACE=FILE` writes every packet of a run to a file.
 //!
 //! No thread may take part, because the paused clock runs on while one works: servers are named by address, everything

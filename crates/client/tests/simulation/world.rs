@@ -34,7 +34,7 @@ pub(crate) use environment::data;
 use ledger::Ledger;
 pub(crate) use peer::{Peer, Visit};
 use seeds::TraceFile;
-pub(crate) use seeds::{Repeat, seeds};
+pub(crate) use seeds::{CAMPAIGN_SEEDS, Repeat, seeds};
 pub(crate) use server::Restart;
 use server::Running;
 
@@ -149,8 +149,18 @@ impl World {
 
     /// Ends the server and starts it again on the same store.
     pub(crate) async fn restart(&self, how: Restart) {
+        self.stop(how).await;
+        self.start_again().await;
+    }
+
+    /// Ends the server.
+    pub(crate) async fn stop(&self, how: Restart) {
+        self.server.lock().await.end(how, &self.network).await;
+    }
+
+    /// Starts the server on the same store, after [`World::stop`].
+    pub(crate) async fn start_again(&self) {
         let mut running = self.server.lock().await;
-        running.end(how, &self.network).await;
         *running = self.start(running.generation() + 1);
     }
 

@@ -42,8 +42,8 @@ pub(super) struct Hosts {
     public: BTreeMap<SocketAddr, SocketAddr>,
     /// The other way round.
     private: BTreeMap<SocketAddr, SocketAddr>,
-    /// The host behind an address that it has now or had before: packets to an old one take the same way, in vain.
-    homes: BTreeMap<IpAddr, IpAddr>,
+    /// The host behind a public address, also a former one: packets there take the same way, in vain.
+    homes: BTreeMap<SocketAddr, IpAddr>,
     last_id: u64,
 }
 
@@ -63,6 +63,7 @@ impl Hosts {
         self.last_id += 1;
         let port = Port { id: self.last_id, arrived: VecDeque::new(), reader: None };
         self.ports.insert(addr, port);
+        self.homes.remove(&addr);
         Ok((addr, self.last_id))
     }
 
@@ -105,7 +106,7 @@ impl Hosts {
         if public != addr {
             self.public.insert(addr, public);
             self.private.insert(public, addr);
-            self.homes.insert(public.ip(), addr.ip());
+            self.homes.insert(public, addr.ip());
         }
         Ok(())
     }
@@ -115,9 +116,9 @@ impl Hosts {
         self.public.get(&addr).copied().unwrap_or(addr)
     }
 
-    /// The host behind an address.
-    pub(super) fn home(&self, ip: IpAddr) -> IpAddr {
-        self.homes.get(&ip).copied().unwrap_or(ip)
+    /// The host that packets to an address go to.
+    pub(super) fn home(&self, addr: SocketAddr) -> IpAddr {
+        self.homes.get(&addr).copied().unwrap_or(addr.ip())
     }
 
     /// The socket that packets to `destination` reach.

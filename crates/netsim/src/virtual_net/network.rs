@@ -146,8 +146,8 @@ impl Network {
         self.unblock(other, one);
     }
 
-    /// From now on flips one to three bits in this share (0 to 1) of the packets that one host's packets to another,
-    /// as if checksums did not exist. Which packets and bits follows from the seed, not from their content.
+    /// From now on flips one to three bits in this share (0 to 1) of the packets from one host to another, as if
+    /// checksums did not exist. Which packets and which bits follows from the seed, not from what is in them.
     pub fn corrupt(&self, from: IpAddr, to: IpAddr, ratio: f64) {
         self.shared.state().paths.corrupt(from, to, ratio);
     }

@@ -82,7 +82,7 @@ impl State {
         ecn: Option<EcnCodepoint>,
         payload: &[u8],
     ) {
-        let (from, to) = (sender.ip(), self.hosts.home(destination.ip()));
+        let (from, to) = (sender.ip(), self.hosts.home(destination));
         let source = self.hosts.public(sender);
         self.paths.overhear(from, to, payload);
         let fate = match self.pass(now, from, to, destination, payload) {

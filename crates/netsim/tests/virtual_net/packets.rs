@@ -139,6 +139,30 @@ fn a_packet_says_where_it_comes_from_and_keeps_its_marks() {
 }
 
 #[test]
+fn hosts_behind_one_public_address_keep_their_own_links() {
+    virtual_net::run(async {
+        let (network, near, above) = pair(&wire(1.0));
+        let far = network.bind(addr("10.0.0.3:5000")).expect("free");
+        network.join(far.addr().ip(), server().ip(), &wire(100.0)).expect("in range");
+        for (socket, public) in [(&near, "192.0.2.1:1"), (&far, "192.0.2.1:2")] {
+            network.rebind(socket.addr(), addr(public)).expect("free");
+        }
+        send(&above, addr("192.0.2.1:2"), b"far", None);
+        send(&above, addr("192.0.2.1:1"), b"near", None);
+        assert_eq!(receive(&near).await[0].1, b"near");
+        assert_eq!(network.elapsed().as_millis(), 1);
+        assert_eq!(receive(&far).await[0].1, b"far");
+        assert_eq!(network.elapsed().as_millis(), 100);
+    });
+}
+
+#[test]
+#[should_panic(expected = "within a day")]
+fn a_run_that_hangs_is_ended() {
+    virtual_net::run(std::future::pending::<()>());
+}
+
+#[test]
 fn both_address_families_are_carried() {
     virtual_net::run(async {
         let network = Network::new(1);

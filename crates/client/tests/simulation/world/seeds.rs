@@ -4,12 +4,16 @@ use std::{env, fs, path::PathBuf, thread};
 
 use fulmar_netsim::virtual_net::Network;
 
-/// The seed of `FULMAR_SIM_SEED` alone; else as many as `FULMAR_SIM_SEEDS` says, or `default`, and in any case `kept`.
+/// How many seeds the campaign runs unless told otherwise. Other tests run more of theirs in proportion.
+pub(crate) const CAMPAIGN_SEEDS: u64 = 200;
+
+/// The seed of `FULMAR_SIM_SEED` alone; else `default` of them, in proportion to what `FULMAR_SIM_SEEDS` makes of
+/// [`CAMPAIGN_SEEDS`], and in any case `kept`.
 pub(crate) fn seeds(default: u64, kept: &[u64]) -> Vec<u64> {
     match (number("FULMAR_SIM_SEED"), number("FULMAR_SIM_SEEDS")) {
         (Some(seed), _) => vec![seed],
         (None, count) => {
-            let count = count.unwrap_or(default);
+            let count = (count.unwrap_or(CAMPAIGN_SEEDS) * default).div_ceil(CAMPAIGN_SEEDS);
             (0..count).chain(kept.iter().copied().filter(|seed| *seed >= count)).collect()
         }
     }
