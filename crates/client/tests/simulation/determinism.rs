@@ -2,11 +2,13 @@
 
 use fulmar_netsim::{Profile, virtual_net::Trace};
 
+use tokio::task::JoinSet;
+
 use crate::world::{Restart, SERVER, data, peer_ip, seeds, traced};
 
 const MIB: usize = 1 << 20;
 
-/// Two clients, everything that a client does, and everything that may go wrong.
+/// Several clients, everything that a client does, and everything that may go wrong.
 fn eventful(seed: u64, profile: &Profile) -> (Vec<String>, Trace) {
     traced(seed, profile, async |world| {
         let mut told = Vec::new();
@@ -18,6 +20,16 @@ fn eventful(seed: u64, profile: &Profile) -> (Vec<String>, Trace) {
         let (stored_a, stored_b) = tokio::join!(one.upload("a.bin", &a), other.upload("b.bin", &b));
         told.push(format!("{:?}", stored_a.map(|done| done.elapsed)));
         told.push(format!("{:?}", stored_b.map(|done| done.elapsed)));
+        let mut small = JoinSet::new();
+        for number in 0..12 {
+            let (visit, bytes) = (one.clone(), data(seed, &number.to_string(), 1000 * number));
+            small.spawn(async move {
+                visit.upload(&format!("small {number}"), &bytes).await.map(|done| done.elapsed)
+            });
+        }
+        while let Some(stored) = small.join_next().await {
+            told.push(format!("{stored:?}"));
+        }
         let public = (peer_ip(77), 7777).into();
         world.network().rebind(first.addr(), public).expect("a new public address");
         let (back, listed) = tokio::join!(one.download("a.bin"), other.list(""));

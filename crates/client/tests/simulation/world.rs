@@ -220,6 +220,8 @@ impl World {
     /// Holds the store against what clients were told.
     pub(crate) async fn check(&self) {
         let found = ledger::stored(&*self.store).await;
-        self.with_ledger(|ledger| ledger.check(&found));
+        if let Err(wrong) = self.with_ledger(|ledger| ledger.check(&found)) {
+            panic!("{wrong}");
+        }
     }
 }

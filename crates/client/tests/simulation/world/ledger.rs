@@ -48,21 +48,25 @@ impl Ledger {
         self.names.entry(path.clone()).or_default().may_be_gone = true;
     }
 
-    /// Fails the test when what is stored cannot have come from what happened.
-    pub(super) fn check(&self, found: &BTreeMap<RelPath, Digest>) {
+    /// Says what is stored that cannot have come from what happened, or is missing.
+    pub(super) fn check(&self, found: &BTreeMap<RelPath, Digest>) -> Result<(), String> {
         for (path, digest) in found {
-            assert!(self.attempted.contains(digest), "{path:?}: holds {digest}, which nobody uploaded");
+            if !self.attempted.contains(digest) {
+                return Err(format!("{path:?}: holds {digest}, which nobody uploaded"));
+            }
         }
         for (path, name) in &self.names {
             let Some(acknowledged) = name.acknowledged else { continue };
             match found.get(path) {
-                Some(digest) => assert!(
-                    *digest == acknowledged || name.replacements.contains(digest),
-                    "{path:?}: holds {digest}, but {acknowledged} was acknowledged"
-                ),
-                None => assert!(name.may_be_gone, "{path:?}: was acknowledged and is gone"),
+                None if name.may_be_gone => {}
+                None => return Err(format!("{path:?}: was acknowledged and is gone")),
+                Some(digest) if *digest == acknowledged || name.replacements.contains(digest) => {}
+                Some(digest) => {
+                    return Err(format!("{path:?}: holds {digest}, but {acknowledged} was acknowledged"));
+                }
             }
         }
+        Ok(())
     }
 }
 
@@ -94,4 +98,29 @@ pub(super) async fn stored(store: &dyn Store) -> BTreeMap<RelPath, Digest> {
         }
     }
     found
+}
+
+#[test]
+fn a_ledger_finds_what_is_wrong() {
+    let path: RelPath = "a".parse().expect("a path");
+    let [old, new, other] = [b"old", b"new", b"xxx"].map(|bytes| Digest::of(bytes));
+    let holding = |digest: Option<Digest>| digest.into_iter().map(|digest| (path.clone(), digest)).collect();
+    let mut ledger = Ledger::default();
+    ledger.attempt(&path, old, false);
+    // Not acknowledged: it may be there, whole, or not.
+    let both = |ledger: &Ledger| [ledger.check(&holding(Some(old))), ledger.check(&holding(None))];
+    assert_eq!(both(&ledger), [Ok(()), Ok(())]);
+    assert!(ledger.check(&holding(Some(other))).is_err_and(|text| text.contains("nobody uploaded")));
+    ledger.acknowledge(&path, old);
+    assert!(ledger.check(&holding(None)).is_err_and(|text| text.contains("is gone")));
+    // Something else that was uploaded, but not in its place.
+    ledger.attempt(&path, new, false);
+    assert!(ledger.check(&holding(Some(new))).is_err_and(|text| text.contains("was acknowledged")));
+    ledger.attempt(&path, new, true);
+    assert_eq!(ledger.check(&holding(Some(new))), Ok(()));
+    ledger.may_be_gone(&path);
+    assert_eq!(both(&ledger), [Ok(()), Ok(())]);
+    // An acknowledgement says that it is there from now on.
+    ledger.acknowledge(&path, new);
+    assert!(ledger.check(&holding(None)).is_err());
 }
