@@ -7,7 +7,10 @@
     feature = "flows",
     doc = "* [`flows`]: connections of quinn-proto over one bottleneck, in virtual time."
 )]
-#![cfg_attr(feature = "virtual-net", doc = "* [`virtual_net`]: quinn on virtual time, for tests of whole systems.")]
+#![cfg_attr(
+    feature = "virtual-net",
+    doc = "* [`virtual_net`]: quinn on virtual time, for tests of whole systems."
+)]
 //!
 //! Time is a [`Duration`](std::time::Duration) since the start of the experiment. Sizes are those of IP packets: what UDP
 //! carries plus [`UDP_OVER_IPV4_BYTES`] or [`UDP_OVER_IPV6_BYTES`].
