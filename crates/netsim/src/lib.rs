@@ -24,7 +24,7 @@ pub mod random;
 pub mod virtual_net;
 
 pub use link::{Cause, Channel, Counters, Fate, Link, Passage, QueueState, Way};
-pub use profile::{Blackout, Bursts, Change, Direction, During, Loss, Profile, ProfileError, Queue};
+pub use profile::{Blackout, Bursts, Change, Direction, During, Loss, Profile, ProfileError, Queue, Spells};
 pub use random::Stream;
 
 /// What IPv4 (RFC 791) and UDP (RFC 768) add to a datagram's payload, in bytes.

@@ -27,7 +27,7 @@ mod loss;
 
 use serde::{Deserialize, Serialize};
 
-pub use loss::{Bursts, Loss};
+pub use loss::{Bursts, Loss, Spells};
 
 use crate::link::Way;
 

@@ -55,6 +55,13 @@ impl Place<'_> {
             None => Ok(()),
             Some(Loss::Bernoulli(ratio)) => self.within(setting, *ratio, &RATIO, "0 to 1"),
             Some(Loss::GilbertElliott(bursts)) => self.bursts(setting, bursts),
+            Some(Loss::Spells(spells)) => {
+                // At 1 there would be no good time to come to.
+                let ratio = 0.0..=0.99;
+                self.within(&format!("{setting}.ratio"), spells.ratio, &ratio, "0 to 0.99")?;
+                let length = format!("{setting}.mean_burst_ms");
+                self.within(&length, spells.mean_burst_ms, &(0.001..=60_000.0), "0.001 to 60,000")
+            }
         }
     }
 

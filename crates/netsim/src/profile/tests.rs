@@ -90,6 +90,14 @@ fn what_is_wrong_is_said_in_one_line() {
             "up.loss_after_queue.ratio is out of range: at least loss_in_good and less than loss_in_bad",
         ),
         (
+            "[both]\nloss_after_queue = { ratio = 1, mean_burst_ms = 3 }",
+            "up.loss_after_queue.ratio is out of range: 0 to 0.99",
+        ),
+        (
+            "[both]\nloss_after_queue = { ratio = 0.5, mean_burst_ms = 0 }",
+            "up.loss_after_queue.mean_burst_ms is out of range: 0.001 to 60,000",
+        ),
+        (
             "[both]\nchanges = [{ at_s = 2 }, { at_s = 1 }]",
             "up.changes.at_s is out of range: in ascending order",
         ),
@@ -109,10 +117,17 @@ fn what_is_wrong_is_said_in_one_line() {
     for (text, expected) in cases {
         assert_eq!(parse(text).expect_err(text).to_string(), expected, "{text}");
     }
+    for both in ["{ ratio = 0.1 }", "{ ratio = 0.1, mean_burst_ms = 1, mean_burst_packets = 2 }"] {
+        let error = parse(&format!("[both]\nloss_after_queue = {both}")).expect_err(both).to_string();
+        assert!(error.contains("bursts have either mean_burst_packets or mean_burst_ms"), "{error}");
+    }
     let typo = parse("description = \"x\"\n[both]\ndelay = 5").expect_err("a typo").to_string();
     assert!(typo.starts_with("line 3: unknown field `delay`") && !typo.contains('\n'), "{typo}");
     let loss = parse("[both]\nloss_after_queue = \"much\"").expect_err("no ratio").to_string();
-    assert!(loss.contains("a ratio, or a table with ratio and mean_burst_packets"), "{loss}");
+    assert!(
+        loss.contains("a ratio, or a table with ratio and mean_burst_packets or mean_burst_ms"),
+        "{loss}"
+    );
 }
 
 proptest! {

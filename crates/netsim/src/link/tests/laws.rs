@@ -9,6 +9,7 @@ fn loss() -> impl Strategy<Value = Loss> {
     prop_oneof![
         (0.0..=1.0).prop_map(Loss::Bernoulli),
         (0.0..0.5, 1.0..20.0).prop_map(|(ratio, length)| Loss::bursts(ratio, length)),
+        (0.0..0.9, 0.1..500.0).prop_map(|(ratio, length)| Loss::spells(ratio, length)),
     ]
 }
 
