@@ -87,8 +87,8 @@ impl Tally {
     }
 
     pub(super) fn note_wait(&mut self, wait_ns: u64, queued_bytes: u64) {
-        // A histogram that resizes itself refuses nothing below 2^63.
-        self.waits_us.saturating_record(wait_ns / 1000);
+        // A histogram that resizes itself refuses nothing below 2^63; `saturating_record` would not resize it.
+        let _ = self.waits_us.record(wait_ns / 1000);
         self.wait_sum_ns += u128::from(wait_ns);
         self.counts.queue_peak_bytes = self.counts.queue_peak_bytes.max(queued_bytes);
     }
@@ -117,4 +117,22 @@ fn unbounded_histogram() -> Histogram<u64> {
     };
     histogram.auto(true);
     histogram
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_of_any_length_are_told() {
+        let mut tally = Tally::new();
+        for wait_ms in [1, 20, 300, 4_000] {
+            tally.note_wait(wait_ms * 1_000_000, 1);
+        }
+        let counters = tally.counters(0.0);
+        let near = |value: f64, expected: f64| (value - expected).abs() <= expected * 1e-3;
+        assert!(near(counters.queue_wait_max_ms, 4_000.0), "{counters:?}");
+        assert!(near(counters.queue_wait_p95_ms, 4_000.0), "{counters:?}");
+        assert_eq!(counters.queue_wait_mean_ms, 4_321.0 / 4.0);
+    }
 }
