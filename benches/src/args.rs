@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     flows::FlowsArgs,
+    lab::LabArgs,
     loopback::{Contender, Direction, Part, Size},
 };
 
@@ -23,6 +24,8 @@ pub(crate) enum Command {
     Loopback(LoopbackArgs),
     /// Congestion controllers on links that lose packets, simulated in virtual time
     Flows(FlowsArgs),
+    /// Real programs over a link that loses and delays packets, in network namespaces of their own
+    Lab(LabArgs),
     /// One side of one contender; started by the bench itself
     #[command(hide = true)]
     Side(SideArgs),

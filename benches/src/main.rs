@@ -2,6 +2,7 @@
 
 mod args;
 mod flows;
+mod lab;
 mod loopback;
 mod measure;
 mod report;
@@ -17,6 +18,8 @@ fn main() -> ExitCode {
         Command::Loopback(args) => loopback::run(&args),
         Command::Flows(args) => flows::run(&args),
         Command::Side(args) => loopback::serve_side(&args),
+        // A command's exit code is passed on.
+        Command::Lab(args) => return lab::main(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

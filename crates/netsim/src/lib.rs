@@ -20,6 +20,8 @@ pub mod flows;
 pub mod link;
 pub mod profile;
 pub mod random;
+#[cfg(all(feature = "tun", target_os = "linux"))]
+pub mod tun;
 #[cfg(feature = "virtual-net")]
 pub mod virtual_net;
 

@@ -1,0 +1,79 @@
+//! Real programs over a bad link: two network namespaces, joined through the link model of `fulmar-netsim`.
+//!
+//! ```text
+//! plan         which link, from a profile and what is laid over it
+//! run          a server and a command in their namespaces, for as long as the command runs
+//! hold         a lab that stays: up, status, down
+//! inside       how a process gets into a namespace, and what it is told
+//! processes    finding and ending whatever runs inside
+//! state        what is written down about a lab, for later commands
+//! check        how true the link is: round trip, loss, one TCP flow
+//!   flow, datagrams   the traffic for that
+//! ```
+
+mod args;
+mod check;
+mod datagrams;
+mod flow;
+mod hold;
+mod inside;
+mod plan;
+mod processes;
+mod run;
+mod state;
+
+use std::process::ExitCode;
+
+use anyhow::Error;
+use fulmar_netsim::tun::TunError;
+use fulmar_proto::text::Escaped;
+
+pub(crate) use args::LabArgs;
+use args::LabCommand;
+
+/// The lab itself failed, whatever the command would have returned.
+const FAILED: u8 = 125;
+
+/// No lab may be had on this machine or by this user. Test drivers take this code for "skipped".
+const UNAVAILABLE: u8 = 77;
+
+/// Does what the command line says.
+pub(crate) fn main(args: &LabArgs) -> ExitCode {
+    let result = match &args.command {
+        LabCommand::Run(args) => run::run(args),
+        LabCommand::Up(_) => hold::up(),
+        LabCommand::Hold(args) => hold::hold(args),
+        LabCommand::Exec(args) => hold::exec(args),
+        LabCommand::Status => hold::status(),
+        LabCommand::Down => hold::down(),
+        LabCommand::Enter(args) => inside::enter_and_exec(args),
+        LabCommand::Check(args) => check::check(args),
+        LabCommand::Tcp(args) => check::tcp(args),
+    };
+    ExitCode::from(result.unwrap_or_else(|error| {
+        eprintln!("fulmar-bench: lab: {}", Escaped(&format!("{error:#}")));
+        exit_code(&error)
+    }))
+}
+
+fn exit_code(error: &Error) -> u8 {
+    match error.downcast_ref() {
+        Some(TunError::Unavailable(_)) => UNAVAILABLE,
+        _ => FAILED,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_possible_here_is_told_from_what_failed() {
+        let refused = || Err::<(), _>(TunError::Unavailable("no".to_owned()));
+        assert_eq!(exit_code(&refused().context("in a context").expect_err("refused")), UNAVAILABLE);
+        assert_eq!(exit_code(&Error::from(TunError::Stopped)), FAILED);
+        assert_eq!(exit_code(&Error::msg("something else")), FAILED);
+    }
+}
