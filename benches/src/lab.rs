@@ -73,7 +73,7 @@ mod tests {
     fn what_is_not_possible_here_is_told_from_what_failed() {
         let refused = || Err::<(), _>(TunError::Unavailable("no".to_owned()));
         assert_eq!(exit_code(&refused().context("in a context").expect_err("refused")), UNAVAILABLE);
-        assert_eq!(exit_code(&Error::from(TunError::Stopped)), FAILED);
+        assert_eq!(exit_code(&Error::from(TunError::Stopped("why".to_owned()))), FAILED);
         assert_eq!(exit_code(&Error::msg("something else")), FAILED);
     }
 }

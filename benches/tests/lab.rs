@@ -14,7 +14,10 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
+};
 use serde_json::Value;
 
 /// No lab is possible here.
@@ -132,6 +135,10 @@ fn packets_are_lost_as_set_and_none_is_early() {
         assert_eq!(losses["queue_full"], 0, "{losses}");
     }
     assert_eq!(found["flow"]["congestion"], "cubic");
+    assert_eq!(
+        found["report"]["emulator"]["uncut_packets"], 0,
+        "TCP's large buffers are cut before the link"
+    );
     assert!(found["flow"]["goodput_mbit_per_s"].as_f64() > Some(0.0), "{}", found["flow"]);
     for way in ["up", "down"] {
         let carried = &found["report"][way];
@@ -248,11 +255,14 @@ fn a_killed_run_takes_its_command_along_and_down_does_the_rest() {
         return;
     };
     // The grandchild survives the kill; only `down` knows it.
-    let (mut lab, line, stdout) =
-        started(scene.lab(&["run", "--", "sh", "-c", "sleep 600 & echo inside; sleep 600"]));
-    assert_eq!(line, "inside");
+    let command = ["run", "--", "sh", "-c", "sleep 600 & echo $$; sleep 600"];
+    let (mut lab, line, stdout) = started(scene.lab(&command));
+    let shell = Pid::from_raw(line.parse().expect("a number")).expect("a process");
+    let shell = pidfd_open(shell, PidfdFlags::empty()).expect("it runs");
     signal(lab.id(), Signal::KILL);
     lab.wait().expect("waited for");
+    let ended = within_bounds(move || poll(&mut [PollFd::new(&shell, PollFlags::IN)], None));
+    assert_eq!(ended.expect("waited for"), 1);
     assert_eq!(scene.files().len(), 1, "it could not clean up");
     scene.succeed(&["down"]);
     assert!(is_silent_for_ever(stdout));

@@ -3,6 +3,7 @@
 use std::{
     io,
     net::UdpSocket,
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -31,6 +32,9 @@ const MAX_PACKETS_PER_MS: f64 = 20.0;
 
 /// What a packet may take beyond the link's own delay: queues, jitter, a busy machine.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a call may block before whoever echoes looks whether to go on.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Where the receiver's buffer is to be, since the machine's usual one holds a tenth of a second of small packets.
 const RECEIVE_BUFFER_BYTES: usize = 16 << 20;
@@ -71,23 +75,20 @@ pub(super) fn round_trips(lab: &Lab, profile: &Profile, count: u32) -> Result<Ro
     let server = socket(lab, Side::Server)?;
     let client = socket(lab, Side::Client)?;
     let set = set_round_trip(profile);
-    client.set_read_timeout(Some(set * 2 + PATIENCE))?;
+    client.set_read_timeout(Some(patience(profile)))?;
     client.connect(server.local_addr()?)?;
+    server.set_read_timeout(Some(LOOK_EVERY))?;
     let mut times = Vec::new();
+    let enough = AtomicBool::new(false);
     thread::scope(|scope| {
-        let echo = scope.spawn(|| echo(&server));
+        let echo = scope.spawn(|| echo(&server, &enough));
         let measured = (0..count).try_for_each(|number| {
             times.extend(one_round_trip(&client, number)?);
             thread::sleep(BETWEEN_ECHOES);
             Ok(())
         });
-        // An empty datagram ends the other side; on a link that loses it, another will do.
-        let mut ended: io::Result<()> = measured;
-        while ended.is_ok() && !echo.is_finished() {
-            ended = client.send(&[]).map(drop);
-            thread::sleep(set + BETWEEN_ECHOES);
-        }
-        ended
+        enough.store(true, Ordering::Relaxed);
+        measured.and(echo.join().unwrap_or_else(|_| Err(io::Error::other("a thread panicked"))))
     })
     .context("cannot measure round trips")?;
     let summary = Summary::of(times.iter().map(|time: &Duration| time.as_secs_f64() * 1e3));
@@ -115,7 +116,14 @@ fn set_round_trip(profile: &Profile) -> Duration {
     )
 }
 
-/// The same with as little of everything as the profile ever has.
+/// How long to wait for a packet that may be lost.
+fn patience(profile: &Profile) -> Duration {
+    let silences = [&profile.up, &profile.down].into_iter().flat_map(|direction| &direction.blackouts);
+    let longest_s = silences.map(|blackout| blackout.for_s).fold(0.0, f64::max);
+    set_round_trip(profile) * 2 + Duration::from_secs_f64(longest_s) + PATIENCE
+}
+
+/// How long a packet takes there and back at least, with as little of everything as the profile ever has.
 fn least_round_trip(profile: &Profile) -> Duration {
     let least_ms = |direction: &fulmar_netsim::Direction| {
         let changed = direction.changes.iter().filter_map(|change| change.delay_ms);
@@ -142,16 +150,17 @@ fn one_round_trip(client: &UdpSocket, number: u32) -> io::Result<Option<Duration
     }
 }
 
-/// Sends every datagram back, until an empty one comes.
-fn echo(server: &UdpSocket) -> io::Result<()> {
+/// Sends every datagram back, until it is enough.
+fn echo(server: &UdpSocket, enough: &AtomicBool) -> io::Result<()> {
     let mut buffer = [0; PAYLOAD_BYTES];
-    loop {
-        let (bytes, from) = server.recv_from(&mut buffer)?;
-        if bytes == 0 {
-            return Ok(());
+    while !enough.load(Ordering::Relaxed) {
+        match server.recv_from(&mut buffer) {
+            Ok((bytes, from)) => server.send_to(&buffer[..bytes], from).map(drop)?,
+            Err(error) if timed_out(&error) => {}
+            Err(error) => return Err(error),
         }
-        server.send_to(&buffer[..bytes], from)?;
     }
+    Ok(())
 }
 
 /// Sends many packets one way, well below the link's rate, and counts those that arrive.
@@ -161,7 +170,7 @@ pub(super) fn losses(lab: &Lab, profile: &Profile, way: Way, count: u32) -> Resu
         Way::Down => (Side::Server, Side::Client),
     };
     let (sender, receiver) = (socket(lab, from)?, socket(lab, to)?);
-    receiver.set_read_timeout(Some(set_round_trip(profile) * 2 + PATIENCE))?;
+    receiver.set_read_timeout(Some(patience(profile)))?;
     sender.connect(receiver.local_addr()?)?;
     let queue_full = || {
         let report = lab.report()?;

@@ -54,8 +54,8 @@ pub(super) fn flow(lab: &Lab, profile: &Profile, way: Way, seconds: u64, skip: u
         let joined = |_| io::Error::other("a thread panicked");
         let congestion = sender.join().map_err(joined).flatten();
         if congestion.is_err() && !receiver.is_finished() {
-            // Without a sender the receiver would wait for ever.
-            let _ = lab.namespace(from).run(|| TcpStream::connect(address));
+            // Without a sender the receiver would wait for ever. This one does not cross the link.
+            let _ = lab.namespace(to).run(|| TcpStream::connect(address));
         }
         let received = receiver.join().map_err(joined).flatten();
         Ok::<_, anyhow::Error>((received?, congestion?, carried?))

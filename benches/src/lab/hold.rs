@@ -108,10 +108,11 @@ pub(super) fn hold(args: &LinkArgs) -> Result<u8> {
     listener.set_nonblocking(true)?;
     claim.publish(&state)?;
     io::stdout().write_all(READY.as_bytes()).context("nobody waits for the lab")?;
-    runtime.block_on(answer(&lab, listener, &mut signals))?;
+    let answered = runtime.block_on(answer(&lab, listener, &mut signals));
+    // Also when the emulator has failed: processes would stay behind otherwise.
     let nobody_left = Inhabitants::of(&lab, &state.id).end();
     remove_if_there(&folder)?;
-    nobody_left.map(|_| 0)
+    answered.and(nobody_left).map(|_| 0)
 }
 
 /// Tells everybody who asks what the link did, until a signal comes.

@@ -27,3 +27,6 @@ pub use error::TunError;
 pub use lab::{Congestion, Lab, Plan, Side};
 pub use namespace::Namespace;
 pub use report::{Carried, Device, Emulation, Lateness, Machine, Report};
+
+/// Of the devices. What a profile says of packets' lengths is beyond them.
+const MTU_BYTES: u32 = 1500;

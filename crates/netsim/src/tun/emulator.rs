@@ -7,7 +7,7 @@ use std::{
     io,
     os::fd::{AsFd as _, OwnedFd},
     sync::{
-        Arc,
+        Arc, OnceLock,
         mpsc::{Receiver, SyncSender, TryRecvError},
     },
     time::{Duration, Instant},
@@ -25,7 +25,7 @@ use thread_priority::{
     thread_native_id,
 };
 
-use super::{lateness::LatenessHistogram, pending::Pending, report::Lateness};
+use super::{MTU_BYTES, lateness::LatenessHistogram, pending::Pending, report::Lateness};
 use crate::{Counters, Fate, Link, Way};
 
 /// Deliveries that are nearer than this wait for it together, so that at most 10,000 times a second somebody is woken for
@@ -59,9 +59,12 @@ pub(super) struct Observation {
     pub(super) arrived: [(u64, u64); 2],
     pub(super) lateness: Lateness,
     pub(super) cpu: Duration,
+    /// Of the time of any second, the most that was spent working.
+    pub(super) busiest_share: f64,
     pub(super) held_peak_bytes: u64,
     pub(super) overflow_packets: u64,
     pub(super) refused_packets: u64,
+    pub(super) uncut_packets: u64,
     pub(super) realtime: Result<(), String>,
 }
 
@@ -80,7 +83,9 @@ pub(super) struct Emulator {
     arrived: [(u64, u64); 2],
     overflow_packets: u64,
     refused_packets: u64,
+    uncut_packets: u64,
     realtime: Result<(), String>,
+    effort: Effort,
 }
 
 impl Emulator {
@@ -103,18 +108,26 @@ impl Emulator {
             arrived: [(0, 0); 2],
             overflow_packets: 0,
             refused_packets: 0,
+            uncut_packets: 0,
             realtime: Ok(()),
+            effort: Effort::default(),
         }
     }
 
-    /// Carries packets until it is asked to stop, or nobody is left who could.
-    ///
-    /// # Errors
-    /// When a device cannot be read.
-    pub(super) fn run(mut self) -> io::Result<()> {
+    /// Carries packets until it is asked to stop, nobody is left who could ask, or a device cannot be read, which is told
+    /// in `end`.
+    pub(super) fn run(mut self, end: &OnceLock<String>) {
         self.realtime = become_realtime();
+        if let Err(error) = self.carry() {
+            // Nobody else sets it.
+            let _ = end.set(error.to_string());
+        }
+    }
+
+    fn carry(&mut self) -> io::Result<()> {
         loop {
             self.deliver();
+            self.effort.look(self.start.elapsed());
             let arrivals = self.take(Way::Up)? + self.take(Way::Down)?;
             match self.requests.try_recv() {
                 // An answer that nobody waits for any more is no error.
@@ -154,7 +167,9 @@ impl Emulator {
                 Err(error) => return Err(error),
             };
             // Nothing is longer than the buffer, which is shorter than 4 GiB.
-            let passage = self.link.send(way, self.start.elapsed(), u32::try_from(bytes).unwrap_or(u32::MAX));
+            let packet_bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+            self.uncut_packets += u64::from(packet_bytes > MTU_BYTES);
+            let passage = self.link.send(way, self.start.elapsed(), packet_bytes);
             let Fate::Delivered { at, copy_at } = passage.fate else { continue };
             for at in [Some(at), copy_at].into_iter().flatten() {
                 let packet = &self.buffer[..bytes];
@@ -187,19 +202,49 @@ impl Emulator {
 
     fn observe(&self) -> Observation {
         let elapsed = self.start.elapsed();
-        let cpu = clock_gettime(ClockId::ThreadCPUTime);
         Observation {
             elapsed,
             counters: [Way::Up, Way::Down].map(|way| self.link.counters(way, elapsed)),
             arrived: self.arrived,
             lateness: self.lateness.summary(),
-            cpu: Duration::try_from(cpu).unwrap_or_default(),
+            cpu: cpu_time(),
+            busiest_share: self.effort.busiest_share,
             held_peak_bytes: self.pending.peak_bytes() as u64,
             overflow_packets: self.overflow_packets,
             refused_packets: self.refused_packets,
+            uncut_packets: self.uncut_packets,
             realtime: self.realtime.clone(),
         }
     }
+}
+
+/// How hard the thread works.
+#[derive(Debug, Default)]
+struct Effort {
+    /// When it was looked at last, and the processor time until then.
+    last: (Duration, Duration),
+    busiest_share: f64,
+}
+
+impl Effort {
+    /// Looks once a second.
+    fn look(&mut self, now: Duration) {
+        if now.saturating_sub(self.last.0) >= Duration::from_secs(1) {
+            self.note(now, cpu_time());
+        }
+    }
+
+    fn note(&mut self, now: Duration, cpu: Duration) {
+        let (since, used) = (now.saturating_sub(self.last.0), cpu.saturating_sub(self.last.1));
+        self.busiest_share =
+            self.busiest_share.max(used.as_secs_f64() / since.as_secs_f64().max(f64::MIN_POSITIVE));
+        self.last = (now, cpu);
+    }
+}
+
+/// What the calling thread has used.
+fn cpu_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }
 
 /// How long to sleep at `now` for something that is due at `at`.
@@ -248,6 +293,16 @@ mod tests {
         assert_eq!(pause(now, now + Duration::from_micros(101)), Duration::from_micros(101));
         assert_eq!(pause(now, now + Duration::from_millis(50)), Duration::from_millis(50));
         assert_eq!(pause(now, Duration::ZERO), TICK, "late already: the next turn delivers it");
+    }
+
+    #[test]
+    fn the_busiest_second_is_kept() {
+        let mut effort = Effort::default();
+        let at = |now_ms, cpu_ms| (Duration::from_millis(now_ms), Duration::from_millis(cpu_ms));
+        for (now, cpu) in [at(1000, 100), at(2000, 900), at(4000, 1000)] {
+            effort.note(now, cpu);
+        }
+        assert_eq!(effort.busiest_share, 0.8);
     }
 
     #[test]

@@ -22,8 +22,8 @@ pub enum TunError {
     #[error(transparent)]
     Profile(#[from] ProfileError),
     /// The thread that carries the packets has ended early.
-    #[error("the emulator has stopped")]
-    Stopped,
+    #[error("the emulator has stopped: {0}")]
+    Stopped(String),
 }
 
 impl TunError {
@@ -37,9 +37,10 @@ impl TunError {
     pub(super) fn refused(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();
         |source| match source.kind() {
-            io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound | io::ErrorKind::Unsupported => {
-                Self::Unavailable(format!("cannot {what}: {source}"))
-            }
+            io::ErrorKind::PermissionDenied
+            | io::ErrorKind::NotFound
+            | io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::Unsupported => Self::Unavailable(format!("cannot {what}: {source}")),
             _ => Self::Failed { what, source },
         }
     }
@@ -54,6 +55,7 @@ mod tests {
         let error = |kind| TunError::refused("open it")(io::Error::from(kind));
         assert!(matches!(error(io::ErrorKind::PermissionDenied), TunError::Unavailable(_)));
         assert!(matches!(error(io::ErrorKind::NotFound), TunError::Unavailable(_)));
+        assert!(matches!(error(io::ErrorKind::ReadOnlyFilesystem), TunError::Unavailable(_)));
         assert!(matches!(error(io::ErrorKind::OutOfMemory), TunError::Failed { .. }));
         assert!(
             error(io::ErrorKind::NotFound)

@@ -6,7 +6,7 @@ use std::{
     num::NonZero,
     os::fd::OwnedFd,
     sync::{
-        Arc,
+        Arc, OnceLock,
         mpsc::{self, Sender},
     },
     thread::{self, JoinHandle},
@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use tappers::{Interface, linux::Tun};
 
 use super::{
-    Access, Namespace, TunError,
+    Access, MTU_BYTES, Namespace, TunError,
     emulator::{Emulator, Observation, Request},
     netlink::Netlink,
     observed::{NamespaceCounts, Ticks, somebody_listens},
@@ -32,9 +32,6 @@ use crate::{Link, Profile, Way};
 
 /// The device's name in both namespaces.
 const DEVICE: &str = "fulmar0";
-
-/// Of the devices. What a profile says of it is beyond them.
-const MTU_BYTES: u32 = 1500;
 
 /// Packets that wait for the emulator: a window of TCP arrives at once, since a TUN device does not slow its sender down.
 const RING_PACKETS: u32 = 10_000;
@@ -111,7 +108,9 @@ pub struct Lab {
     server: Namespace,
     requests: Sender<Request>,
     bell: Arc<OwnedFd>,
-    emulator: Option<JoinHandle<io::Result<()>>>,
+    emulator: Option<JoinHandle<()>>,
+    /// Why the emulator has ended early.
+    end: Arc<OnceLock<String>>,
     began: Ticks,
 }
 
@@ -130,12 +129,15 @@ impl Lab {
         let bell = Arc::new(bell.map_err(TunError::failed("make an event descriptor"))?);
         let (requests, asked) = mpsc::channel();
         let emulator = Emulator::new(link, [client_device, server_device], asked, Arc::clone(&bell));
-        let began = Ticks::now();
+        let (began, end) = (Ticks::now(), Arc::new(OnceLock::new()));
         let emulator = thread::Builder::new()
             .name("emulator".to_owned())
-            .spawn(|| emulator.run())
+            .spawn({
+                let end = Arc::clone(&end);
+                move || emulator.run(&end)
+            })
             .map_err(TunError::failed("start a thread"))?;
-        Ok(Self { plan, client, server, requests, bell, emulator: Some(emulator), began })
+        Ok(Self { plan, client, server, requests, bell, emulator: Some(emulator), end, began })
     }
 
     /// One end.
@@ -162,7 +164,7 @@ impl Lab {
     pub fn report(&self) -> Result<Report, TunError> {
         let (answer, observation) = mpsc::sync_channel(1);
         self.ask(Request::Observe(answer));
-        let observation = observation.recv().map_err(|_| TunError::Stopped)?;
+        let observation = observation.recv().map_err(|_| self.stopped())?;
         let [client, server] = Side::BOTH.map(|side| {
             let counted = self.namespace(side).run(|| NamespaceCounts::read(DEVICE));
             counted.map(device).map_err(TunError::failed("read the kernel's counters"))
@@ -184,6 +186,10 @@ impl Lab {
         })
     }
 
+    fn stopped(&self) -> TunError {
+        TunError::Stopped(self.end.get().map_or("its thread panicked", String::as_str).to_owned())
+    }
+
     fn ask(&self, request: Request) {
         // When the other end is gone, whoever waits for the answer learns it there.
         let _ = self.requests.send(request);
@@ -195,7 +201,7 @@ impl Drop for Lab {
     fn drop(&mut self) {
         self.ask(Request::Stop);
         if let Some(emulator) = self.emulator.take() {
-            // How it ended was told by whoever asked for a report.
+            // How it ended is told to whoever asks for a report.
             let _ = emulator.join();
         }
     }
@@ -204,14 +210,10 @@ impl Drop for Lab {
 /// A namespace with its device.
 fn made(side: Side, congestion: Option<Congestion>, buffer_bytes: u64) -> Result<(Namespace, Tun), TunError> {
     let namespace = Namespace::create()?;
-    let mut result = Err(TunError::Stopped);
-    namespace
-        .run(|| {
-            result = furnished(side, congestion, buffer_bytes);
-            Ok(())
-        })
+    let device = namespace
+        .run(|| Ok(furnished(side, congestion, buffer_bytes)))
         .map_err(TunError::refused("enter a network namespace"))?;
-    Ok((namespace, result?))
+    Ok((namespace, device?))
 }
 
 /// Furnishes the calling thread's namespace.
@@ -257,10 +259,12 @@ fn emulation(observation: &Observation) -> Emulation {
         realtime_refused: observation.realtime.clone().err(),
         lateness: observation.lateness,
         cpu_s,
+        busiest_share: observation.busiest_share,
         cpu_share: cpu_s / observation.elapsed.as_secs_f64().max(f64::MIN_POSITIVE),
         held_peak_bytes: observation.held_peak_bytes,
         overflow_packets: observation.overflow_packets,
         refused_packets: observation.refused_packets,
+        uncut_packets: observation.uncut_packets,
     }
 }
 

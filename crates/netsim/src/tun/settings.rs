@@ -35,10 +35,11 @@ pub(super) fn tcp_buffer_bytes(profile: &Profile) -> u64 {
 pub(super) fn apply(tcp_buffer_bytes: u64) -> Result<(), TunError> {
     // Routers are solicited and neighbours discovered otherwise, and that would be in the counters.
     for of in ["all", "default"] {
-        match set(&format!("ipv6/conf/{of}/disable_ipv6"), "1") {
+        let path = path(&format!("ipv6/conf/{of}/disable_ipv6"));
+        match fs::write(&path, "1") {
             // A kernel without IPv6.
-            Err(TunError::Failed { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
-            other => other?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => other.map_err(TunError::refused(format!("write {path}")))?,
         }
     }
     // Or else a connection begins with what an earlier one to the same address has learnt.
@@ -48,8 +49,13 @@ pub(super) fn apply(tcp_buffer_bytes: u64) -> Result<(), TunError> {
 }
 
 fn set(name: &str, value: &str) -> Result<(), TunError> {
-    let path = format!("/proc/sys/net/{name}");
-    fs::write(&path, value).map_err(TunError::failed(format!("write {path}")))
+    let path = path(name);
+    // In some containers these files cannot be written to.
+    fs::write(&path, value).map_err(TunError::refused(format!("write {path}")))
+}
+
+fn path(name: &str) -> String {
+    format!("/proc/sys/net/{name}")
 }
 
 #[cfg(test)]
