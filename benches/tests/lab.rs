@@ -72,9 +72,27 @@ impl Scene {
 
     /// What is written down about labs.
     fn files(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.0.path().join("fulmar-lab")).expect("there");
+        let entries = fs::read_dir(self.0.path().join("fulmar-lab")).into_iter().flatten();
         let names = entries.map(|entry| entry.expect("read").file_name().to_string_lossy().into_owned());
         names.filter(|name| name.ends_with(".json") || name.ends_with(".sock")).collect()
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        // A test that failed may have left something.
+        let _ = self.lab(&["down"]).output();
+    }
+}
+
+/// A process that does not outlive its test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has ended already when the test has not failed.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -90,9 +108,9 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// Starts something that says a line when it is inside, and returns the line.
-fn started(mut command: Command) -> (Child, String, BufReader<std::process::ChildStdout>) {
-    let mut child = command.stderr(Stdio::null()).spawn().expect("started");
-    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+fn started(mut command: Command) -> (Running, String, BufReader<std::process::ChildStdout>) {
+    let mut child = Running(command.stderr(Stdio::null()).spawn().expect("started"));
+    let mut stdout = BufReader::new(child.0.stdout.take().expect("piped"));
     let (line, stdout) = within_bounds(move || {
         let mut line = String::new();
         stdout.read_line(&mut line).expect("read");
@@ -243,8 +261,8 @@ fn a_signal_ends_everything_inside() {
     let (mut lab, line, stdout) = started(scene.lab(&[&server[..], &command[..]].concat()));
     assert_eq!(line, "inside");
     assert_eq!(scene.files().len(), 1);
-    signal(lab.id(), Signal::TERM);
-    assert_eq!(lab.wait().expect("waited for").code(), Some(128 + 15));
+    signal(lab.0.id(), Signal::TERM);
+    assert_eq!(lab.0.wait().expect("waited for").code(), Some(128 + 15));
     assert!(is_silent_for_ever(stdout));
     assert!(scene.files().is_empty());
 }
@@ -259,8 +277,8 @@ fn a_killed_run_takes_its_command_along_and_down_does_the_rest() {
     let (mut lab, line, stdout) = started(scene.lab(&command));
     let shell = Pid::from_raw(line.parse().expect("a number")).expect("a process");
     let shell = pidfd_open(shell, PidfdFlags::empty()).expect("it runs");
-    signal(lab.id(), Signal::KILL);
-    lab.wait().expect("waited for");
+    signal(lab.0.id(), Signal::KILL);
+    lab.0.wait().expect("waited for");
     let ended = within_bounds(move || poll(&mut [PollFd::new(&shell, PollFlags::IN)], None));
     assert_eq!(ended.expect("waited for"), 1);
     assert_eq!(scene.files().len(), 1, "it could not clean up");
@@ -284,9 +302,9 @@ fn a_lab_stays_up_until_it_is_taken_down() {
     assert_eq!(line, "inside");
     let last: Value = serde_json::from_str(&scene.succeed(&["down"])).expect("JSON");
     assert_eq!(last["profile"], "lossy-10");
-    assert!(!inside.wait().expect("waited for").success(), "it was ended");
+    assert!(!inside.0.wait().expect("waited for").success(), "it was ended");
     assert!(is_silent_for_ever(stdout));
-    assert!(scene.files().is_empty());
+    assert_eq!(fs::read_dir(scene.0.path()).expect("there").count(), 0, "nothing at all is left");
     scene.succeed(&["down"]);
 }
 
@@ -305,7 +323,7 @@ fn down_cleans_up_after_a_lab_that_was_killed() {
     assert!(!scene.files().is_empty(), "it could not clean up");
     assert_eq!(scene.code(&["exec", "--", "true"]), Some(FAILED));
     scene.succeed(&["down"]);
-    assert!(!inside.wait().expect("waited for").success(), "it was ended");
+    assert!(!inside.0.wait().expect("waited for").success(), "it was ended");
     assert!(is_silent_for_ever(stdout));
     assert!(scene.files().is_empty());
     scene.succeed(&["up"]);

@@ -18,7 +18,7 @@ use super::{
     datagrams::{Losses, RoundTrips, losses, round_trips},
     flow::{Flow, flow},
     plan::plan,
-    run::tell_if_spoilt,
+    run::tell_doubts,
 };
 
 /// The beginning of a flow that the second figure leaves out.
@@ -57,7 +57,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<u8> {
         writeln!(file, "{}", serde_json::to_string_pretty(&findings)?)?;
     }
     io::stdout().write_all(table(&findings).as_bytes())?;
-    tell_if_spoilt(&findings.report);
+    tell_doubts(&findings.report);
     Ok(0)
 }
 
@@ -70,7 +70,7 @@ pub(super) fn tcp(args: &TcpArgs) -> Result<u8> {
     let flow = flow(&lab, &plan.profile, args.way.into(), args.seconds, args.skip_seconds)?;
     let one = OneFlow { flow, report: lab.report()? };
     writeln!(io::stdout(), "{}", serde_json::to_string(&one)?)?;
-    tell_if_spoilt(&one.report);
+    tell_doubts(&one.report);
     Ok(0)
 }
 

@@ -163,6 +163,7 @@ pub(super) fn down() -> Result<u8> {
             Found::Abandoned(state, claim) => clean_up(&folder, state.as_ref(), claim)?,
         }
     }
+    folder.tidy();
     Ok(0)
 }
 

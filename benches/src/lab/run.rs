@@ -67,7 +67,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8> {
     nobody_left?;
     let report = report?;
     write_counters(&report, args.counters.as_deref())?;
-    tell_if_spoilt(&report);
+    tell_doubts(&report);
     Ok(match ended {
         Ended::Command(status) => exit_code(status),
         Ended::Signal(number) => signal_code(number),
@@ -172,8 +172,11 @@ pub(super) fn write_counters(report: &Report, path: Option<&Path>) -> Result<()>
     }
 }
 
-/// Says on standard error when figures do not count.
-pub(super) fn tell_if_spoilt(report: &Report) {
+/// Says on standard error when figures do not count, and when they are less sure than they could be.
+pub(super) fn tell_doubts(report: &Report) {
+    if let Some(why) = &report.emulator.realtime_refused {
+        eprintln!("fulmar-bench: lab: the emulator is an ordinary thread, without SCHED_FIFO: {why}");
+    }
     for reason in &report.spoilt {
         eprintln!("fulmar-bench: lab: this run is spoilt: {reason}");
     }

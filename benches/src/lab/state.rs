@@ -165,6 +165,15 @@ impl Folder {
         }
     }
 
+    /// Removes what holds nothing: a log in which nothing was said, and the folder when that was all.
+    pub(super) fn tidy(&self) {
+        if fs::metadata(self.log()).is_ok_and(|meta| meta.len() == 0) {
+            let _ = fs::remove_file(self.log());
+        }
+        // Refused when there is anything in it.
+        let _ = fs::remove_dir(&self.0);
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.0.join(format!("{name}.json"))
     }
@@ -253,6 +262,21 @@ mod tests {
         assert!(matches!(folder.find("run-9").expect("read"), Found::Held(_)), "only one cleans up");
         drop(claim);
         assert!(matches!(folder.find("run-9").expect("read"), Found::Nothing));
+    }
+
+    #[test]
+    fn only_what_holds_nothing_is_tidied_away() {
+        let (_dir, folder) = folder();
+        fs::write(folder.log(), "it failed").expect("written");
+        folder.tidy();
+        assert!(folder.log().exists());
+        fs::write(folder.log(), "").expect("written");
+        let claim = folder.claim(UP).expect("made").expect("free");
+        folder.tidy();
+        assert!(!folder.log().exists() && folder.0.exists(), "somebody has a lab");
+        drop(claim);
+        folder.tidy();
+        assert!(!folder.0.exists());
     }
 
     #[test]
