@@ -6,11 +6,11 @@ use super::TunError;
 use crate::Profile;
 
 /// Buffers that a connection over the link may have at least, in bytes; Linux's own default for a receiver is 6 MiB.
-const TCP_BUFFER_MIN_BYTES: u64 = 16 << 20;
+const TCP_BUFFER_MIN_BYTES: u64 = 64 << 20;
 
-/// Bandwidth-delay products that they hold. One is in flight, one in a full queue, and while losses are repaired a receiver
-/// holds back as much again.
-const TCP_BUFFER_BDPS: f64 = 4.0;
+/// Bandwidth-delay products that they hold. Half of a buffer is the kernel's own overhead; one product is in flight, one in
+/// a full queue, and as many again wait at the receiver for each time that the same packet is lost.
+const TCP_BUFFER_BDPS: f64 = 16.0;
 
 /// What a link without a bottleneck is taken for when buffers are sized, in Mbit/s.
 const UNLIMITED_MBIT_PER_S: f64 = 2000.0;
@@ -68,14 +68,14 @@ mod tests {
     }
 
     #[test]
-    fn buffers_hold_four_times_what_is_in_flight() {
+    fn buffers_hold_many_times_what_is_in_flight() {
         let short = Profile::symmetric("short", direction(100.0, 10.0));
-        assert_eq!(tcp_buffer_bytes(&short), TCP_BUFFER_MIN_BYTES, "4 x 250 kB");
+        assert_eq!(tcp_buffer_bytes(&short), TCP_BUFFER_MIN_BYTES, "16 x 250 kB");
         let long = Profile::symmetric("long", direction(500.0, 100.0));
-        assert_eq!(tcp_buffer_bytes(&long), 50_000_000);
+        assert_eq!(tcp_buffer_bytes(&long), 200_000_000);
         let mut faster = long.clone();
         faster.up.changes.push(Change { at_s: 1.0, rate_mbit_per_s: Some(1000.0), ..Change::default() });
-        assert_eq!(tcp_buffer_bytes(&faster), 100_000_000);
+        assert_eq!(tcp_buffer_bytes(&faster), 400_000_000);
         let longer = Profile::symmetric("longer", direction(100_000.0, 1000.0));
         assert_eq!(tcp_buffer_bytes(&longer), (1 << 31) - 1);
     }
@@ -83,6 +83,6 @@ mod tests {
     #[test]
     fn a_link_without_a_bottleneck_has_large_buffers_too() {
         let wire = Profile::symmetric("wire", Direction { delay_ms: 50.0, ..Direction::default() });
-        assert_eq!(tcp_buffer_bytes(&wire), 100_000_000);
+        assert_eq!(tcp_buffer_bytes(&wire), 400_000_000);
     }
 }
