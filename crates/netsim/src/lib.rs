@@ -8,6 +8,10 @@
     doc = "* [`flows`]: connections of quinn-proto over one bottleneck, in virtual time."
 )]
 #![cfg_attr(
+    all(feature = "tun", target_os = "linux"),
+    doc = "* [`tun`]: real programs in network namespaces, in real time."
+)]
+#![cfg_attr(
     feature = "virtual-net",
     doc = "* [`virtual_net`]: quinn on virtual time, for tests of whole systems."
 )]
