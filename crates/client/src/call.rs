@@ -3,14 +3,12 @@
 use std::time::Duration;
 
 use fulmar_proto::{reply::Reply, request::Request, trailer::Trailer};
-use fulmar_transport::{Connection, FrameReceiver, FrameSender, StreamError};
-use tokio::time::timeout;
+use fulmar_transport::{Connection, FrameReceiver, FrameSender, Progress, Stalled, StreamError};
 
 use crate::error::Error;
 
-/// How long a stream may stay silent. The server reports long work every second, and the transport notices a dead path
-/// much earlier, so this bounds only a server that keeps the connection and says nothing. Ranges that wait their turn
-/// on a slow link must fit into it.
+/// How long a stream may stay silent while nothing moves on the others either. The server reports long work every second, and
+/// the transport notices a dead path much earlier, so this bounds only a server that keeps the connection and says nothing.
 const SILENCE: Duration = Duration::from_secs(300);
 
 /// The stream of one command.
@@ -18,13 +16,17 @@ const SILENCE: Duration = Duration::from_secs(300);
 pub(crate) struct Call {
     pub(crate) sender: FrameSender,
     pub(crate) receiver: FrameReceiver,
+    pub(crate) progress: Progress,
 }
 
 /// Waits for something from the server, but not for ever.
-pub(crate) async fn bounded<T>(wait: impl Future<Output = Result<T, StreamError>>) -> Result<T, Error> {
-    match timeout(SILENCE, wait).await {
+pub(crate) async fn bounded<T>(
+    progress: &Progress,
+    wait: impl Future<Output = Result<T, StreamError>>,
+) -> Result<T, Error> {
+    match progress.within(SILENCE, wait).await {
         Ok(result) => Ok(result?),
-        Err(_) => Err(Error::Stalled),
+        Err(Stalled) => Err(Error::Stalled),
     }
 }
 
@@ -41,7 +43,7 @@ impl Call {
         priority: i32,
     ) -> Result<Self, Error> {
         let (sender, receiver) = connection.open_stream().await?;
-        let mut call = Self { sender, receiver };
+        let mut call = Self { sender, receiver, progress: connection.progress() };
         call.sender.set_priority(priority);
         call.sender.send(request).await?;
         Ok(call)
@@ -52,7 +54,7 @@ impl Call {
     /// A failure of the command is [`Error::Server`].
     pub(crate) async fn reply(&mut self, mut working: impl FnMut(u64, u64)) -> Result<Reply, Error> {
         loop {
-            let reply = bounded(self.receiver.recv_growing()).await?;
+            let reply = bounded(&self.progress, self.receiver.recv_growing()).await?;
             match reply.ok_or(StreamError::Truncated)? {
                 Reply::Working { done, total } => working(done, total),
                 Reply::Failed(failure) => return Err(Error::Server(failure)),
@@ -63,7 +65,7 @@ impl Call {
 
     /// The trailer of a body that has been read.
     pub(crate) async fn trailer(&mut self) -> Result<Trailer, Error> {
-        let trailer: Option<Trailer> = bounded(self.receiver.recv_growing()).await?;
+        let trailer: Option<Trailer> = bounded(&self.progress, self.receiver.recv_growing()).await?;
         match trailer.ok_or(StreamError::Truncated)? {
             Trailer::Failed(failure) => Err(Error::Server(failure)),
             trailer => Ok(trailer),

@@ -73,7 +73,8 @@ struct Piece {
 async fn receive_piece(exchange: &mut Exchange, pool: &BytePool, len: u32) -> Result<Piece, CommandError> {
     let (stall_timeout, hold_time) = (exchange.limits().stall_timeout, exchange.limits().hold_time);
     let len = len as usize;
-    let first = match timeout(stall_timeout, exchange.receiver.read_body_chunk(len)).await {
+    let progress = exchange.progress();
+    let first = match progress.within(stall_timeout, exchange.receiver.read_body_chunk(len)).await {
         Ok(first) => first?,
         Err(_) => return Err(CommandError::code(ErrorCode::STALLED)),
     };
@@ -96,8 +97,8 @@ async fn receive_piece(exchange: &mut Exchange, pool: &BytePool, len: u32) -> Re
 }
 
 async fn receive_trailer(exchange: &mut Exchange) -> Result<Trailer, CommandError> {
-    let stall_timeout = exchange.limits().stall_timeout;
-    match timeout(stall_timeout, exchange.receiver.recv_growing()).await {
+    let (stall_timeout, progress) = (exchange.limits().stall_timeout, exchange.progress());
+    match progress.within(stall_timeout, exchange.receiver.recv_growing()).await {
         Ok(trailer) => trailer?.ok_or(CommandError::code(ErrorCode::MALFORMED)),
         Err(_) => Err(CommandError::code(ErrorCode::STALLED)),
     }
@@ -156,8 +157,8 @@ async fn send_piece(
         let next = end - (piece.bytes.len() - kept.len()) as u64;
         drop(piece);
         while !kept.is_empty() {
-            let stall_timeout = exchange.limits().stall_timeout;
-            match timeout(stall_timeout, exchange.sender.send_some(&mut kept)).await {
+            let (stall_timeout, progress) = (exchange.limits().stall_timeout, exchange.progress());
+            match progress.within(stall_timeout, exchange.sender.send_some(&mut kept)).await {
                 Ok(sent) => sent?,
                 // A frame in the middle of a body would be taken for bytes of it.
                 Err(_) => return Err(CommandError::Abandoned(ResetCode::STALLED)),

@@ -18,8 +18,8 @@ use fulmar_proto::{
     version::UploadId,
 };
 use fulmar_store::{Store, Uploads};
-use fulmar_transport::{FrameReceiver, FrameSender, StreamError};
-use tokio::time::{Instant, timeout};
+use fulmar_transport::{FrameReceiver, FrameSender, Progress, StreamError};
+use tokio::time::Instant;
 
 use crate::{
     config::Limits,
@@ -39,6 +39,8 @@ pub(crate) struct Context {
     pub(crate) pool: BytePool,
     pub(crate) client: Fingerprint,
     pub(crate) under_way: UploadsUnderWay,
+    /// Of the client's connection.
+    pub(crate) progress: Progress,
 }
 
 /// The uploads that one connection has under way: for the log, which says what their ranges belong to, and for draining,
@@ -101,7 +103,7 @@ pub(crate) async fn serve(
     draining: bool,
 ) -> Ended {
     let started = Instant::now();
-    let mut exchange = Exchange::new(sender, receiver, context.limits);
+    let mut exchange = Exchange::new(sender, receiver, context.progress.clone(), context.limits);
     let (mut verb, mut step) = ("unknown", "unknown");
     let result = match receive_request(&mut exchange).await {
         Ok(request) => {
@@ -153,8 +155,8 @@ fn check(
 }
 
 async fn receive_request(exchange: &mut Exchange) -> Result<Request, CommandError> {
-    let request_timeout = exchange.limits().request_timeout;
-    let payload = match timeout(request_timeout, exchange.receiver.recv_payload()).await {
+    let (request_timeout, progress) = (exchange.limits().request_timeout, exchange.progress());
+    let payload = match progress.within(request_timeout, exchange.receiver.recv_payload()).await {
         Ok(payload) => payload?.ok_or(CommandError::code(ErrorCode::MALFORMED))?,
         Err(_) => return Err(CommandError::code(ErrorCode::STALLED)),
     };

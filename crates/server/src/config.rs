@@ -30,9 +30,11 @@ pub struct ServerConfig {
 pub struct Limits {
     /// From the accepted handshake to a complete Hello. Covers everything that an unadmitted peer can take time for.
     pub hello_timeout: Duration,
-    /// Until a request frame is complete. A request fits a few packets; only a stalling peer needs longer.
+    /// Until a request frame is complete, while nothing moves on the client's other streams either. A request fits a few
+    /// packets; only a stalling peer needs longer.
     pub request_timeout: Duration,
-    /// A body without a byte of progress for this long is given up, so that a silent peer holds no memory.
+    /// A body without a byte of progress for this long is given up, while nothing moves on the client's other streams
+    /// either: on a slow link they wait for each other.
     pub stall_timeout: Duration,
     /// The longest body. 2 MiB on one ordered stream can never open more gaps than stream reassembly bears.
     pub max_body_bytes: u32,

@@ -188,6 +188,7 @@ impl ClientConnection {
             pool: self.shared.pool.clone(),
             client: self.client(),
             under_way: self.under_way.clone(),
+            progress: self.connection.progress(),
         }
     }
 

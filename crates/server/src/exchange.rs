@@ -7,7 +7,7 @@ use fulmar_proto::{
     reply::Reply,
 };
 use fulmar_store::{StoreError, Work};
-use fulmar_transport::{FrameReceiver, FrameSender, StreamError};
+use fulmar_transport::{FrameReceiver, FrameSender, Progress, StreamError};
 
 use crate::config::Limits;
 
@@ -115,12 +115,23 @@ pub(crate) struct Exchange {
     pub(crate) sender: FrameSender,
     pub(crate) receiver: FrameReceiver,
     pub(crate) account: Account,
+    progress: Progress,
     limits: Limits,
 }
 
 impl Exchange {
-    pub(crate) fn new(sender: FrameSender, receiver: FrameReceiver, limits: Limits) -> Self {
-        Self { sender, receiver, account: Account::default(), limits }
+    pub(crate) fn new(
+        sender: FrameSender,
+        receiver: FrameReceiver,
+        progress: Progress,
+        limits: Limits,
+    ) -> Self {
+        Self { sender, receiver, account: Account::default(), progress, limits }
+    }
+
+    /// Whether the client is silent, and not only busy with its other commands.
+    pub(crate) fn progress(&self) -> Progress {
+        self.progress.clone()
     }
 
     /// The bounds that hold for this command.

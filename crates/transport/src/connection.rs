@@ -1,5 +1,7 @@
 //! One authenticated connection: who the peer is, its streams, and how it ends.
 
+mod progress;
+
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,6 +13,8 @@ use fulmar_proto::fingerprint::Fingerprint;
 use fulmar_proto::text::Text;
 use quinn::crypto::rustls::HandshakeData;
 use rustls::pki_types::CertificateDer;
+
+pub use progress::{Progress, Stalled};
 
 use crate::socket::SocketBuffers;
 use crate::stream::{FrameReceiver, FrameSender};
@@ -249,6 +253,12 @@ impl Connection {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.inner.stats().into()
+    }
+
+    /// What tells whether anything moves on the streams of this connection.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        Progress::new(self.inner.clone())
     }
 
     /// Opens a stream for one command, waiting while the peer allows no more of them.

@@ -23,7 +23,7 @@ pub mod stream;
 pub mod tls;
 pub mod tuning;
 
-pub use connection::{Connection, ConnectionLost, Stats};
+pub use connection::{Connection, ConnectionLost, Progress, Stalled, Stats};
 pub use endpoint::{
     AcceptError, BindError, DialError, Dialer, EndpointSeed, Incoming, Listener, ResolveError, resolve,
 };

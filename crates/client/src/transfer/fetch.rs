@@ -157,14 +157,15 @@ async fn receive_bytes(call: &mut Call, empty: Buffer, len: usize) -> Result<Buf
     let mut bytes = empty;
     while bytes.len() < len {
         let step = bytes.len() + (len - bytes.len()).min(STEP_BYTES);
+        let receiver = &mut call.receiver;
         let fill = async {
             while bytes.len() < step {
-                let chunk = call.receiver.read_body_chunk(step - bytes.len()).await?;
+                let chunk = receiver.read_body_chunk(step - bytes.len()).await?;
                 bytes.extend(&chunk);
             }
             Ok(())
         };
-        bounded(fill).await?;
+        bounded(&call.progress, fill).await?;
     }
     Ok(bytes)
 }

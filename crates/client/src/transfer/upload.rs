@@ -207,7 +207,7 @@ impl Session {
                 let mut have = begun.have.nodes().to_vec();
                 let mut more = begun.have.more();
                 while more {
-                    let page: HavePage = bounded(call.receiver.recv_expected()).await?;
+                    let page: HavePage = bounded(&call.progress, call.receiver.recv_expected()).await?;
                     have.extend_from_slice(page.nodes());
                     more = page.more();
                     check_progress(&page)?;

@@ -1,6 +1,6 @@
 //! Uploads and downloads over links that lose, delay, duplicate and reorder.
 
-use fulmar_netsim::{Direction, Loss, Profile};
+use fulmar_netsim::{Change, Direction, Loss, Profile};
 
 use crate::world::{data, seeds, simulate};
 
@@ -53,4 +53,18 @@ fn every_named_link_carries_files() {
             there_and_back(seed, &Profile::named(name).expect("a named profile"), MIB);
         }
     }
+}
+
+/// When a fast link becomes a slow one, ranges that were cut for the fast one wait for each other: the last of them hears
+/// nothing for minutes, and nobody is at fault.
+#[test]
+fn ranges_that_wait_for_each_other_are_not_given_up() {
+    let collapse = Change { at_s: 1.0, rate_mbit_per_s: Some(1.0), ..Change::default() };
+    let link = Direction {
+        rate_mbit_per_s: Some(100.0),
+        delay_ms: 20.0,
+        changes: vec![collapse],
+        ..Direction::default()
+    };
+    there_and_back(1, &Profile::symmetric("a link that collapses", link), 40 * MIB);
 }
