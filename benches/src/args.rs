@@ -1,13 +1,17 @@
 //! The command line.
 
-use std::{path::PathBuf, str::FromStr};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+    str::FromStr,
+};
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
+    contest::{Congestion, Contender, Direction, Part, Size},
     flows::FlowsArgs,
     lab::LabArgs,
-    loopback::{Contender, Direction, Part, Size},
 };
 
 /// Measures fulmar against TCP and TLS over TCP, side by side, and congestion controllers in simulations.
@@ -79,6 +83,15 @@ pub(crate) struct SideArgs {
     /// Where the server is, as the server told
     #[arg(long)]
     pub(crate) server: Option<String>,
+    /// Where a server listens
+    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    pub(crate) listen: IpAddr,
+    /// What a TCP socket sends by
+    #[arg(long, value_enum)]
+    pub(crate) congestion: Option<Congestion>,
+    /// The keys of both sides know each other from an earlier start
+    #[arg(long)]
+    pub(crate) enrolled: bool,
 }
 
 impl FromStr for Size {

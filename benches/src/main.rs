@@ -1,6 +1,7 @@
 //! fulmar-bench: measures fulmar against what people use otherwise, side by side on one machine.
 
 mod args;
+mod contest;
 mod flows;
 mod lab;
 mod loopback;
@@ -17,7 +18,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Loopback(args) => loopback::run(&args),
         Command::Flows(args) => flows::run(&args),
-        Command::Side(args) => loopback::serve_side(&args),
+        Command::Side(args) => contest::serve_side(&args),
         // A command's exit code is passed on.
         Command::Lab(args) => return lab::main(&args),
     };

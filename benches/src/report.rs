@@ -3,11 +3,12 @@
 mod chart;
 mod figures;
 mod json;
+pub(crate) mod picture;
 mod table;
 
 pub(crate) use chart::draw;
-pub(crate) use json::write as write_json;
-pub(crate) use table::table;
+pub(crate) use json::{write as write_json, write_conditions, write_rows};
+pub(crate) use table::{machine, programs, table};
 
 use std::{fs::File, io::BufWriter, path::Path};
 
@@ -31,7 +32,7 @@ pub(crate) struct Report {
 #[cfg(test)]
 pub(crate) mod testing {
     use super::*;
-    use crate::loopback::{Cell, Contender, Direction, Share, Size};
+    use crate::contest::{Cell, Contender, Direction, Share, Size};
 
     /// Two rounds of one size: TCP takes 1 s, TLS 2 s, fulmar 4 s and then 5 s.
     pub(crate) fn report() -> Report {

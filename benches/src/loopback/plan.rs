@@ -1,83 +1,8 @@
 //! Which transfers are made, and in which order.
 
-use std::{collections::BTreeSet, fmt};
+use std::collections::BTreeSet;
 
-use clap::ValueEnum;
-use serde::{Deserialize, Serialize};
-
-/// One way of moving a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Contender {
-    Tcp,
-    Tls,
-    Fulmar,
-}
-
-impl Contender {
-    pub(crate) const ALL: [Self; 3] = [Self::Tcp, Self::Tls, Self::Fulmar];
-
-    /// The word for the command line and for file names.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Tcp => "tcp",
-            Self::Tls => "tls",
-            Self::Fulmar => "fulmar",
-        }
-    }
-
-    /// The name for people.
-    pub(crate) fn title(self) -> &'static str {
-        match self {
-            Self::Tcp => "TCP",
-            Self::Tls => "TLS over TCP",
-            Self::Fulmar => "fulmar",
-        }
-    }
-}
-
-/// Who sends the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Direction {
-    /// The client sends.
-    Upload,
-    /// The server sends.
-    Download,
-}
-
-impl Direction {
-    pub(crate) const ALL: [Self; 2] = [Self::Upload, Self::Download];
-
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Upload => "upload",
-            Self::Download => "download",
-        }
-    }
-}
-
-/// The length of a file in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub(crate) struct Size(pub(crate) u64);
-
-impl fmt::Display for Size {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let units = [("GiB", 1u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
-        match units.iter().find(|(_, bytes)| self.0 >= *bytes && self.0.is_multiple_of(*bytes)) {
-            Some((unit, bytes)) => write!(f, "{} {unit}", self.0 / bytes),
-            None => write!(f, "{} B", self.0),
-        }
-    }
-}
-
-/// One kind of transfer: a place in the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub(crate) struct Cell {
-    pub(crate) size: Size,
-    pub(crate) direction: Direction,
-    pub(crate) contender: Contender,
-}
+use crate::contest::{Cell, Contender, Direction, Size};
 
 /// The order of everything. In each round that a size takes part in, every contender runs once in both directions, one
 /// right after the other, so that whatever else the machine does meets all of them alike. Who begins changes.
@@ -203,12 +128,6 @@ mod tests {
         let (tcp, fulmar) = (Contender::Tcp, Contender::Fulmar);
         assert_eq!(plan.warm_up(), [cell(2, tcp), cell(2, fulmar), cell(5, tcp), cell(5, fulmar)]);
         assert_eq!(plan.round(1), [cell(2, fulmar), cell(2, tcp), cell(5, fulmar), cell(5, tcp)]);
-    }
-
-    #[test]
-    fn sizes_are_shown_in_the_largest_unit_that_divides_them() {
-        let shown = [1 << 30, 3 * MIB, 1536, 1000].map(|bytes| Size(bytes).to_string());
-        assert_eq!(shown, ["1 GiB", "3 MiB", "1536 B", "1000 B"]);
     }
 
     proptest! {

@@ -1,5 +1,7 @@
 //! Medians and spreads.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 /// What many measurements of one thing come to.
@@ -24,6 +26,12 @@ impl Summary {
         let [lower, median, upper] = [0.25, 0.5, 0.75].map(|share| quantile(&values, share));
         Some(Self { count: values.len(), min, lower, median, upper, max })
     }
+}
+
+/// How what was measured in some rounds compares with what else was measured in the same ones: of each round the ratio,
+/// of the ratios a summary. What disturbs the machine for longer than a round disturbs both and leaves their ratio alone.
+pub(crate) fn ratio(ours: &BTreeMap<u32, f64>, theirs: &BTreeMap<u32, f64>) -> Option<Summary> {
+    Summary::of(ours.iter().filter_map(|(round, value)| Some(value / theirs.get(round)?)))
 }
 
 /// The value below which `share` of the sorted `values` lies, interpolated between neighbours.

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    loopback::{Cell, Contender, Row},
-    measure::stats::Summary,
+    contest::{Cell, Contender},
+    loopback::Row,
+    measure::stats::{self, Summary},
 };
 
 const BYTES_PER_GB: f64 = 1e9;
@@ -39,16 +40,14 @@ impl Figures {
     }
 }
 
-/// How the goodput of `cell` compares with that of `other`: of each round the ratio, of the ratios a summary. What
-/// disturbs the machine for longer than a round disturbs both and leaves their ratio alone.
+/// How the goodput of `cell` compares with that of `other`, by rounds.
 pub(super) fn ratio(rows: &[Row], cell: Cell, other: Contender) -> Option<Summary> {
     let of = |contender| {
         let cell = Cell { contender, ..cell };
         let rows = rows.iter().filter(move |row| row.cell == cell);
         rows.map(|row| (row.round, row.goodput_bytes_per_s)).collect::<BTreeMap<_, _>>()
     };
-    let (ours, theirs) = (of(cell.contender), of(other));
-    Summary::of(ours.iter().filter_map(|(round, goodput)| Some(goodput / theirs.get(round)?)))
+    stats::ratio(&of(cell.contender), &of(other))
 }
 
 /// The cells that there are transfers of: by size, direction and contender.

@@ -5,21 +5,37 @@ use std::io::Write;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::Report;
-use crate::{loopback::Row, measure::machine::Conditions};
+use crate::measure::machine::Conditions;
 
 /// One line; the word in `kind` says which.
 #[derive(Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
-enum Line<'a> {
+enum Line<'a, R> {
     Conditions(&'a Conditions),
-    Transfer(&'a Row),
+    Transfer(&'a R),
 }
 
-/// Writes a report. Those of several directories may follow each other.
-pub(crate) fn write(out: &mut impl Write, report: &Report) -> Result<()> {
-    let conditions = std::iter::once(Line::Conditions(&report.conditions));
-    for line in conditions.chain(report.rows.iter().map(Line::Transfer)) {
+/// Writes the conditions and what was measured under them. Those of several directories may follow each other.
+pub(crate) fn write(out: &mut impl Write, conditions: &Conditions, rows: &[impl Serialize]) -> Result<()> {
+    write_conditions(out, conditions)?;
+    write_rows(out, rows)
+}
+
+/// Writes what is being measured under.
+pub(crate) fn write_conditions(out: &mut impl Write, conditions: &Conditions) -> Result<()> {
+    write_lines(out, [Line::<()>::Conditions(conditions)])
+}
+
+/// Writes what was measured.
+pub(crate) fn write_rows(out: &mut impl Write, rows: &[impl Serialize]) -> Result<()> {
+    write_lines(out, rows.iter().map(Line::Transfer))
+}
+
+fn write_lines<'a, R: Serialize + 'a>(
+    out: &mut impl Write,
+    lines: impl IntoIterator<Item = Line<'a, R>>,
+) -> Result<()> {
+    for line in lines {
         writeln!(out, "{}", serde_json::to_string(&line)?)?;
     }
     Ok(out.flush()?)
@@ -36,7 +52,7 @@ mod tests {
     fn the_conditions_come_first_and_every_transfer_has_a_line() {
         let mut out = Vec::new();
         let report = report();
-        write(&mut out, &report).expect("written");
+        write(&mut out, &report.conditions, &report.rows).expect("written");
         let text = String::from_utf8(out).expect("text");
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
         assert_eq!(lines.len(), 1 + report.rows.len());

@@ -7,7 +7,7 @@ use super::{
     figures::{Figures, cells, ratio},
 };
 use crate::{
-    loopback::{Cell, Contender, Direction},
+    contest::{Cell, Contender, Direction},
     measure::{machine::Conditions, stats::Summary},
 };
 
@@ -25,7 +25,7 @@ pub(crate) fn table(report: &Report) -> String {
         }
         // Writing into a string cannot fail.
         let _ =
-            write!(text, "\n{}, {} rounds at the largest size\n\n{HEAD}", title(direction), rounds(report));
+            write!(text, "\n{}, {} rounds at the largest size\n\n{HEAD}", direction.title(), rounds(report));
         for cell in cells(&report.rows).into_iter().filter(|cell| cell.direction == direction) {
             if let Some(figures) = Figures::of(&report.rows, cell) {
                 text.push_str(&line(report, cell, &figures));
@@ -35,13 +35,6 @@ pub(crate) fn table(report: &Report) -> String {
     text
 }
 
-fn title(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Upload => "**Upload** (the client sends)",
-        Direction::Download => "**Download** (the server sends)",
-    }
-}
-
 /// How often the largest files were moved each way by each contender.
 fn rounds(report: &Report) -> usize {
     let Some(cell) = cells(&report.rows).pop_last() else { return 0 };
@@ -49,17 +42,22 @@ fn rounds(report: &Report) -> usize {
 }
 
 fn conditions(conditions: &Conditions) -> String {
-    let Conditions { processor, cores, memory_mib, kernel, file_system, cipher_suite, .. } = conditions;
     let mtu = conditions.mtu_bytes.map_or("unknown".to_owned(), |mtu| mtu.to_string());
+    format!("On {}, MTU of lo {mtu}; {}.\n", machine(conditions), programs(conditions))
+}
+
+/// What the measurement ran on.
+pub(crate) fn machine(conditions: &Conditions) -> String {
+    let Conditions { processor, cores, memory_mib, kernel, file_system, .. } = conditions;
+    format!("{file_system}: {processor}, {cores} cores, {memory_mib} MiB of memory, Linux {kernel}")
+}
+
+/// What was measured.
+pub(crate) fn programs(conditions: &Conditions) -> String {
+    let Conditions { cipher_suite, key_exchange, fulmar, profile, .. } = conditions;
     let commit = conditions.commit.as_deref().map_or(String::new(), |commit| format!(" at {commit}"));
-    format!(
-        "On {file_system}: {processor}, {cores} cores, {memory_mib} MiB of memory, Linux {kernel}, MTU of lo {mtu}; \
-         {cipher_suite}, {}; fulmar {}{commit} ({} build), {}.\n",
-        conditions.key_exchange,
-        conditions.fulmar,
-        conditions.profile,
-        conditions.libraries.join(", "),
-    )
+    let libraries = conditions.libraries.join(", ");
+    format!("{cipher_suite}, {key_exchange}; fulmar {fulmar}{commit} ({profile} build), {libraries}")
 }
 
 fn line(report: &Report, cell: Cell, figures: &Figures) -> String {

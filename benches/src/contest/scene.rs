@@ -11,7 +11,7 @@ use fulmar_disk::Dir;
 use fulmar_proto::digest::Digest;
 use tempfile::TempDir;
 
-use super::plan::{Cell, Direction, Size};
+use super::cell::{Cell, Direction, Size};
 
 /// Room for catalogs, keys and the file system's own records, in bytes.
 const MARGIN_BYTES: u64 = 64 << 20;
@@ -21,7 +21,7 @@ const PIECE_BYTES: usize = 1 << 20;
 
 /// Where a run takes place.
 #[derive(Debug)]
-pub(super) struct Scene {
+pub(crate) struct Scene {
     folder: TempDir,
     sources: Vec<Source>,
 }
@@ -36,16 +36,38 @@ struct Source {
 
 /// The directories of one cell.
 #[derive(Clone, Debug)]
-pub(super) struct Stage {
-    pub(super) server_dir: PathBuf,
-    pub(super) server_state: PathBuf,
-    pub(super) client_dir: PathBuf,
-    pub(super) client_state: PathBuf,
+pub(crate) struct Stage {
+    pub(crate) server_dir: PathBuf,
+    pub(crate) server_state: PathBuf,
+    pub(crate) client_dir: PathBuf,
+    pub(crate) client_state: PathBuf,
+}
+
+impl Stage {
+    /// Where the files of one direction arrive.
+    pub(crate) fn receiver_dir(&self, direction: Direction) -> &Path {
+        match direction {
+            Direction::Upload => &self.server_dir,
+            Direction::Download => &self.client_dir,
+        }
+    }
+
+    /// The same, but what is sent in `direction` arrives in an empty directory, which goes with what is returned: nothing
+    /// that was left unfinished is there to be gone on with.
+    pub(crate) fn anew(&self, direction: Direction) -> Result<(Self, TempDir)> {
+        let fresh = tempfile::Builder::new().prefix("fresh-").tempdir_in(self.receiver_dir(direction))?;
+        let mut stage = self.clone();
+        match direction {
+            Direction::Upload => fresh.path().clone_into(&mut stage.server_dir),
+            Direction::Download => fresh.path().clone_into(&mut stage.client_dir),
+        }
+        Ok((stage, fresh))
+    }
 }
 
 impl Scene {
     /// Makes a temporary directory in `dir` with one source file per size, of bytes that depend on `seed` alone.
-    pub(super) fn set(dir: &Path, sizes: &[Size], seed: u64) -> Result<Self> {
+    pub(crate) fn set(dir: &Path, sizes: &[Size], seed: u64) -> Result<Self> {
         let needed = needed_bytes(sizes);
         let available = Dir::open_ambient(dir).and_then(|dir| dir.available_bytes());
         let available = available.with_context(|| format!("cannot use {}", dir.display()))?;
@@ -78,7 +100,7 @@ impl Scene {
     }
 
     /// Makes the directories of a cell. What is downloaded lies in the server's directory: the same file, linked.
-    pub(super) fn stage(&self, cell: Cell) -> Result<Stage> {
+    pub(crate) fn stage(&self, cell: Cell) -> Result<Stage> {
         let folder = self.folder.path().join(format!(
             "{}-{}-{}",
             cell.size.0,
@@ -144,7 +166,7 @@ fn make_source(folder: &Path, size: Size, seed: u64) -> Result<Source> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::loopback::plan::Contender;
+    use crate::contest::Contender;
 
     #[test]
     fn sources_depend_on_seed_and_size_alone() {

@@ -29,7 +29,7 @@ const PEER_FILE: &str = "peer.der";
 const READ_BYTES: usize = 256 * 1024;
 
 /// Makes keys and certificates of both sides and puts them where [`TlsServer::load`] and [`TlsClient::load`] look.
-pub(in crate::loopback) fn prepare(server_state: &Path, client_state: &Path) -> Result<()> {
+pub(in crate::contest) fn prepare(server_state: &Path, client_state: &Path) -> Result<()> {
     let (server, client) = (make(server_state)?, make(client_state)?);
     fs::write(server_state.join(PEER_FILE), &client)?;
     fs::write(client_state.join(PEER_FILE), &server)?;

@@ -1,7 +1,7 @@
 //! fulmar as it is shipped: its server on a directory with a catalog, its client library, their defaults.
 
 use std::{
-    net::Ipv4Addr,
+    net::IpAddr,
     num::NonZero,
     path::{Path, PathBuf},
     sync::Arc,
@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use fulmar_client::{
-    ClientConfig, DownloadTarget, Endpoint, NoObserver, Outcome, Session, TransferOptions, Trust,
+    ClientConfig, DownloadTarget, Endpoint, Event, Observer, Outcome, Session, TransferOptions, Trust,
     UploadSource,
 };
 use fulmar_proto::{
@@ -24,8 +24,8 @@ use fulmar_store::{
 };
 use tokio::runtime::Runtime;
 
-use super::{Client, Job, Server};
-use crate::loopback::plan::Direction;
+use super::{Client, Job, Received, Server};
+use crate::contest::Direction;
 
 /// How long the invite lasts that the client of a run is enrolled by.
 const INVITE_VALIDITY: Duration = Duration::from_secs(3600);
@@ -57,12 +57,12 @@ pub(super) struct FulmarServer {
 }
 
 impl FulmarServer {
-    pub(super) fn start(dir: &Path, state: &Path) -> Result<Self> {
+    pub(super) fn start(dir: &Path, state: &Path, listen: IpAddr) -> Result<Self> {
         let runtime = runtime()?;
         let environment = Environment::system(disk_threads())?;
         let store = LocalStore::open(dir, LocalOptions::default(), environment.clone())?;
         let config = ServerConfig {
-            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            listen: (listen, 0).into(),
             state_dir: state.to_owned(),
             name: "fulmar-bench".to_owned(),
             policies: Policies::default(),
@@ -98,20 +98,45 @@ pub(super) struct FulmarClient {
     server: Endpoint,
     dir: PathBuf,
     session: Option<Session>,
+    received: Received,
+}
+
+/// What the receiver is known to have: of both directions, the bytes of whole ranges that were verified there.
+impl Observer for Received {
+    fn on(&self, event: Event) {
+        match event {
+            Event::Acknowledged { bytes } => self.set(bytes),
+            Event::Started { .. } | Event::Restarted => self.set(0),
+            Event::Hashing { .. } => {}
+        }
+    }
 }
 
 impl FulmarClient {
-    pub(super) fn enrol(dir: &Path, state: &Path, invite: &str) -> Result<Self> {
+    /// A client whose key the server of `invite` knows already when `enrolled`, and otherwise learns now.
+    pub(super) fn new(
+        dir: &Path,
+        state: &Path,
+        invite: &str,
+        enrolled: bool,
+        received: Received,
+    ) -> Result<Self> {
         let runtime = runtime()?;
         let config = ClientConfig { threads: disk_threads(), ..ClientConfig::new(state.to_owned()) };
         let client = fulmar_client::Client::new(config)?;
         let invite: Endpoint = invite.parse()?;
         let server = Endpoint::Address(invite.address().clone());
-        runtime.block_on(async {
-            client.connect(&invite, &Trust::KnownOnly).await?.close().await;
-            anyhow::Ok(())
-        })?;
-        Ok(Self { runtime, client, server, dir: dir.to_owned(), session: None })
+        match &invite {
+            // The address is another one than at enrolling.
+            Endpoint::Invite(invite) if enrolled => {
+                client.trust_server(&invite.address, invite.fingerprint)?;
+            }
+            _ => runtime.block_on(async {
+                client.connect(&invite, &Trust::KnownOnly).await?.close().await;
+                anyhow::Ok(())
+            })?,
+        }
+        Ok(Self { runtime, client, server, dir: dir.to_owned(), session: None, received })
     }
 }
 
@@ -123,13 +148,13 @@ impl Client for FulmarClient {
             let done = match job.direction {
                 Direction::Upload => {
                     let source = UploadSource::File(job.source.clone());
-                    session.upload(source, &job.target.parse()?, &options, &NoObserver).await?
+                    session.upload(source, &job.target.parse()?, &options, &self.received).await?
                 }
                 Direction::Download => {
                     let name = job.source.to_str().context("a name that is no text")?;
                     let path = self.dir.join(&job.target);
                     let target = DownloadTarget::Path { path, must_be_directory: false };
-                    session.download(&RelPath::parse(name)?, target, &options, &NoObserver).await?
+                    session.download(&RelPath::parse(name)?, target, &options, &self.received).await?
                 }
             };
             anyhow::Ok((session, done))
