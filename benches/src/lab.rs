@@ -9,6 +9,7 @@
 //! state        what is written down about a lab, for later commands
 //! check        how true the link is: round trip, loss, one TCP flow
 //!   flow, datagrams   the traffic for that
+//! table        fulmar, TCP and TLS over TCP side by side
 //! ```
 
 mod args;
@@ -21,6 +22,7 @@ mod plan;
 mod processes;
 mod run;
 mod state;
+mod table;
 
 use std::process::ExitCode;
 
@@ -49,6 +51,7 @@ pub(crate) fn main(args: &LabArgs) -> ExitCode {
         LabCommand::Enter(args) => inside::enter_and_exec(args),
         LabCommand::Check(args) => check::check(args),
         LabCommand::Tcp(args) => check::tcp(args),
+        LabCommand::Table(args) => table::table(args),
     };
     ExitCode::from(result.unwrap_or_else(|error| {
         eprintln!("fulmar-bench: lab: {}", Escaped(&format!("{error:#}")));

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use fulmar_netsim::{Way, tun};
 
+use super::table::TableArgs;
+use crate::contest::Congestion;
+
 /// What follows `lab`.
 #[derive(Args, Debug)]
 pub(crate) struct LabArgs {
@@ -29,6 +32,8 @@ pub(super) enum LabCommand {
     Check(CheckArgs),
     /// Measure one TCP flow, and print it as JSON
     Tcp(TcpArgs),
+    /// Measure TCP CUBIC, TCP BBR, TLS over TCP and fulmar side by side on bad links
+    Table(TableArgs),
     /// What stays after `lab up`; started by it
     #[command(hide = true)]
     Hold(LinkArgs),
@@ -56,7 +61,7 @@ pub(super) struct LinkArgs {
     pub(super) seed: u64,
     /// The congestion control of all TCP connections over the link [default: the system's]
     #[arg(long, value_enum)]
-    pub(super) congestion: Option<CongestionArg>,
+    pub(super) congestion: Option<Congestion>,
     /// This rate instead of the profile's, both ways
     #[arg(long, value_name = "N")]
     pub(super) rate_mbit: Option<f64>,
@@ -71,19 +76,11 @@ pub(super) struct LinkArgs {
     pub(super) buffer_bdp: Option<f64>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum CongestionArg {
-    /// What most servers have
-    Cubic,
-    /// The bar for a link that loses packets
-    Bbr,
-}
-
-impl From<CongestionArg> for tun::Congestion {
-    fn from(congestion: CongestionArg) -> Self {
+impl From<Congestion> for tun::Congestion {
+    fn from(congestion: Congestion) -> Self {
         match congestion {
-            CongestionArg::Cubic => Self::Cubic,
-            CongestionArg::Bbr => Self::Bbr,
+            Congestion::Cubic => Self::Cubic,
+            Congestion::Bbr => Self::Bbr,
         }
     }
 }

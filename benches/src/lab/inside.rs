@@ -28,6 +28,13 @@ const NOT_RUNNABLE: u8 = 126;
 /// As env(1) has it: not found.
 const NOT_FOUND: u8 = 127;
 
+/// This program itself with these arguments, at one end of a lab of this process.
+pub(super) fn command_of_this_program(state: &State, side: Side, arguments: &[String]) -> Result<Command> {
+    let program = env::current_exe().context("cannot find this program itself")?;
+    let program = program.to_str().context("this program's path is no text")?.to_owned();
+    command(state, side, &[&[program], arguments].concat())
+}
+
 /// A command that will run at one end of a lab of this process.
 pub(super) fn command(state: &State, side: Side, words: &[String]) -> Result<Command> {
     let mut command = Command::new(env::current_exe().context("cannot find this program itself")?);

@@ -22,7 +22,7 @@ pub(super) fn plan(args: &LinkArgs) -> Result<Plan> {
 }
 
 /// A profile by its name, or from a file.
-fn find(name: &str) -> Result<Profile> {
+pub(super) fn find(name: &str) -> Result<Profile> {
     if let Some(profile) = Profile::named(name) {
         return Ok(profile);
     }
@@ -70,10 +70,10 @@ fn differences(args: &LinkArgs) -> String {
 
 #[cfg(test)]
 mod tests {
-    use fulmar_netsim::tun::Congestion;
+    use fulmar_netsim::tun;
 
     use super::*;
-    use crate::lab::args::CongestionArg;
+    use crate::contest::Congestion;
 
     #[test]
     fn without_anything_it_is_a_wire() {
@@ -87,7 +87,7 @@ mod tests {
         let args = LinkArgs {
             profile: Some("lte".to_owned()),
             seed: 7,
-            congestion: Some(CongestionArg::Bbr),
+            congestion: Some(Congestion::Bbr),
             rate_mbit: Some(50.0),
             rtt_ms: Some(30.0),
             loss: Some(0.02),
@@ -95,7 +95,7 @@ mod tests {
         };
         let plan = plan(&args).expect("a plan");
         assert_eq!(plan.profile.name, "lte, 50 Mbit/s, 30 ms, loss 0.02, queue 2 BDP");
-        assert_eq!((plan.seed, plan.congestion), (7, Some(Congestion::Bbr)));
+        assert_eq!((plan.seed, plan.congestion), (7, Some(tun::Congestion::Bbr)));
         for direction in [&plan.profile.up, &plan.profile.down] {
             assert_eq!((direction.rate_mbit_per_s, direction.delay_ms), (Some(50.0), 15.0));
             assert_eq!(direction.loss_after_queue, Some(Loss::Bernoulli(0.02)));

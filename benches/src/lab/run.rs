@@ -192,7 +192,7 @@ fn exit_code(status: ExitStatus) -> u8 {
 }
 
 /// As shells have it.
-fn signal_code(number: i32) -> u8 {
+pub(super) fn signal_code(number: i32) -> u8 {
     u8::try_from(128 + number).unwrap_or(u8::MAX)
 }
 
