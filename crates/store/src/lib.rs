@@ -21,7 +21,7 @@ pub use catalog::{Catalog, CatalogError};
 pub use environment::{Clock, Entropy, Environment, SystemClock, SystemEntropy};
 pub use error::StoreError;
 pub use local::{LocalOptions, LocalStore, OpenError};
-pub use memory::MemoryStore;
+pub use memory::{DeviceLatency, MemoryStore};
 pub use store::{Measured, Object, ObjectInfo, Removed, Renamed, Store, Target};
 pub use uploads::{CommitUpload, NewUpload, OpenUpload, RangeWriter, UploadKey, Uploads};
 pub use work::Work;

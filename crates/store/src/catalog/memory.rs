@@ -29,6 +29,11 @@ impl MemoryCatalog {
         Self { records: Mutex::default(), entropy }
     }
 
+    /// Another catalog that knows the same.
+    pub(crate) fn copy(&self) -> Self {
+        Self { records: Mutex::new(self.records().clone()), entropy: Arc::clone(&self.entropy) }
+    }
+
     fn records(&self) -> MutexGuard<'_, BTreeMap<RelPath, Record>> {
         // Each change is one assignment, so a panic elsewhere leaves nothing half done.
         self.records.lock().unwrap_or_else(PoisonError::into_inner)

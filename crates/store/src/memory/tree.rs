@@ -18,6 +18,7 @@ use fulmar_proto::{
     version::Version,
 };
 
+use super::device::Content;
 use crate::{Removed, StoreError};
 
 /// How many bytes a store may hold, and holds.
@@ -37,6 +38,10 @@ pub(super) struct Held {
 impl Space {
     pub(super) fn new(capacity: u64) -> Self {
         Self { capacity, used: AtomicU64::new(0) }
+    }
+
+    pub(super) fn capacity(&self) -> u64 {
+        self.capacity
     }
 
     /// Whether so many bytes would fit now.
@@ -75,11 +80,17 @@ impl Drop for Held {
 /// A regular file, immutable: another content is another file.
 #[derive(Debug)]
 pub(super) struct File {
-    pub(super) bytes: Bytes,
+    pub(super) content: Arc<Content>,
     pub(super) modified: Timestamp,
     pub(super) mode: Mode,
     pub(super) version: Version,
     pub(super) _held: Held,
+}
+
+impl File {
+    pub(super) fn bytes(&self) -> &Bytes {
+        self.content.bytes()
+    }
 }
 
 /// What has a name.
@@ -99,7 +110,7 @@ impl Node {
 }
 
 /// One directory. Names have serial numbers, so that a listing can go on where it was whatever has changed meanwhile.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Folder {
     modified: Timestamp,
     nodes: BTreeMap<String, (u64, Node)>,
@@ -122,7 +133,7 @@ impl Folder {
 pub(super) type Listed = (u64, RelPath, Entry, Option<Arc<File>>);
 
 /// All directories, by path. The root always exists.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Tree {
     folders: BTreeMap<DirPath, Folder>,
     counter: u64,
@@ -136,6 +147,25 @@ impl Tree {
     fn count(&mut self) -> u64 {
         self.counter += 1;
         self.counter
+    }
+
+    /// Counts on from where `other` is, so that no number is given twice.
+    pub(super) fn count_on_from(&mut self, other: &Self) {
+        self.counter = self.counter.max(other.counter);
+    }
+
+    /// Puts another file in the place of each.
+    pub(super) fn replace_files(
+        &mut self,
+        mut replace: impl FnMut(&File) -> Result<File, StoreError>,
+    ) -> Result<(), StoreError> {
+        let nodes = self.folders.values_mut().flat_map(|folder| folder.nodes.values_mut());
+        for (_, node) in nodes {
+            if let Node::File(file) = node {
+                *file = Arc::new(replace(file)?);
+            }
+        }
+        Ok(())
     }
 
     /// A version that no file has had.
@@ -215,7 +245,7 @@ impl Tree {
         {
             match &node.1 {
                 Node::File(file) => {
-                    sum.0 += file.bytes.len() as u64;
+                    sum.0 += file.bytes().len() as u64;
                     sum.1.files += 1;
                 }
                 Node::Directory => sum.1.directories += 1,
@@ -320,7 +350,7 @@ impl Tree {
                 let entry = Entry {
                     name,
                     kind: EntryKind::File,
-                    size: file.bytes.len() as u64,
+                    size: file.bytes().len() as u64,
                     modified: file.modified,
                     mode: file.mode,
                     version: None,

@@ -14,12 +14,14 @@ use fulmar_proto::{
     range::{MAX_RANGE_BYTES, Range},
     time::Timestamp,
     upload::{Mode, OnExists, Stored},
-    version::UploadId,
+    version::{UploadId, Version},
 };
 
 use super::{
-    MemoryStore, Shared, seen,
-    tree::{File, Held, Node, Tree},
+    MemoryStore, Shared,
+    device::Content,
+    seen,
+    tree::{File, Held, Node, Space, Tree},
 };
 use crate::{
     Catalog, CommitUpload, NewUpload, OpenUpload, RangeWriter, StoreError, UploadKey, Uploads,
@@ -38,15 +40,57 @@ impl Pieces {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, (Vec<u8>, Held)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// All of them as one file, which the device does not have yet.
+    fn join(&self) -> Arc<Content> {
+        let pieces = self.lock();
+        let mut bytes = Vec::with_capacity(pieces.values().map(|(piece, _)| piece.len()).sum());
+        for (piece, _) in pieces.values() {
+            bytes.extend_from_slice(piece);
+        }
+        Content::new(bytes.into())
+    }
+
+    /// The space that they hold.
+    fn take_space(&self, space: &Arc<Space>) -> Held {
+        let mut sum = space.nothing();
+        for (_, held) in self.lock().values_mut() {
+            sum.absorb(std::mem::replace(held, space.nothing()));
+        }
+        sum
+    }
 }
 
-/// The answer to a commit.
-#[derive(Debug)]
-pub(super) struct Kept {
+/// The answer to the commit of a lasting upload, and the version that the file has got by it.
+#[derive(Clone, Debug)]
+pub(super) struct Answer {
     client: Fingerprint,
     generation: u32,
     stored: Stored,
+    version: Option<Version>,
     at: Timestamp,
+}
+
+/// What commits of lasting uploads came to.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    /// Those that were given, and are given again.
+    given: BTreeMap<UploadId, Answer>,
+    /// Those that will be given once the name is durable. The device has them, as a directory's ledger has intents.
+    intended: BTreeMap<UploadId, Answer>,
+}
+
+impl Answers {
+    /// What a power cut leaves: every answer that was given, and of the intended those whose file has its name.
+    pub(super) fn after_power_cut(&self, tree: &Tree) -> Self {
+        let has_name = |answer: &Answer| {
+            tree.file(&answer.stored.path).is_ok_and(|file| Some(file.version) == answer.version)
+        };
+        let mut given = self.given.clone();
+        let intended = self.intended.iter().filter(|(_, answer)| has_name(answer));
+        given.extend(intended.map(|(id, answer)| (*id, answer.clone())));
+        Self { given, intended: BTreeMap::new() }
+    }
 }
 
 /// One range on its way.
@@ -91,29 +135,35 @@ enum Found {
 }
 
 impl Shared {
-    fn now(&self) -> Timestamp {
-        self.environment.clock.now()
-    }
-
     /// The answer to a commit of an upload that is no longer open.
     fn remembered(&self, key: &UploadKey) -> Result<Stored, StoreError> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        match kept.get(&key.upload_id).filter(|kept| kept.client == key.client) {
-            Some(kept) if kept.generation == key.generation => Ok(kept.stored.clone()),
+        match self.answers().given.get(&key.upload_id).filter(|answer| answer.client == key.client) {
+            Some(answer) if answer.generation == key.generation => Ok(answer.stored.clone()),
             Some(_) => Err(StoreError::StaleGeneration),
             None => Err(StoreError::UnknownUpload),
         }
     }
 
-    fn keep(&self, upload: &Upload<Pieces>, stored: &Stored) {
+    pub(super) fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn intend(&self, upload: &Upload<Pieces>, stored: &Stored, version: Option<Version>) {
         if !upload.lasting {
             return;
         }
-        let at = self.now();
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|_, kept| kept.at.secs() > at.secs().saturating_sub(KEPT_S));
-        let generation = upload.lock().generation;
-        kept.insert(upload.id, Kept { client: upload.client, generation, stored: stored.clone(), at });
+        let (generation, at) = (upload.lock().generation, self.now());
+        let answer = Answer { client: upload.client, generation, stored: stored.clone(), version, at };
+        self.answers().intended.insert(upload.id, answer);
+    }
+
+    fn keep(&self, upload: &Upload<Pieces>) {
+        let mut answers = self.answers();
+        let since = self.now().secs().saturating_sub(KEPT_S);
+        answers.given.retain(|_, answer| answer.at.secs() > since);
+        if let Some(answer) = answers.intended.remove(&upload.id) {
+            answers.given.insert(upload.id, answer);
+        }
     }
 
     /// Makes way for another upload of the same client when those that nobody comes back to fill its limit.
@@ -135,7 +185,7 @@ impl Shared {
     }
 
     fn create(&self, upload: &NewUpload) -> Result<OpenUpload, Option<StoreError>> {
-        self.tree().target(&upload.path)?;
+        self.names().target(&upload.path)?;
         self.space.check(upload.size.unwrap_or(0))?;
         let upload_id = UploadId(self.environment.random());
         let slot = Pieces::default();
@@ -160,8 +210,8 @@ impl Shared {
             (OnExists::Fail | OnExists::Skip, Node::Directory) => Err(exists),
             (OnExists::Fail | OnExists::Skip, Node::File(file)) => {
                 let same = commit.may_compare
-                    && file.bytes.len() as u64 == commit.size
-                    && Digest::of(&file.bytes) == commit.root;
+                    && file.bytes().len() as u64 == commit.size
+                    && Digest::of(file.bytes()) == commit.root;
                 if !same {
                     return Err(exists);
                 }
@@ -174,50 +224,62 @@ impl Shared {
         }
     }
 
-    fn publish(
+    /// Gives the staged bytes their name, as everybody sees it, or finds that the same bytes have it.
+    fn take_name(
         &self,
-        tree: &mut Tree,
         turn: &Turn<Pieces>,
-        path: RelPath,
+        content: Arc<Content>,
         commit: &CommitUpload,
     ) -> Result<Stored, StoreError> {
         let (upload, now) = (turn.upload(), self.now());
-        let (mut bytes, mut held) = (Vec::new(), self.space.nothing());
-        for (piece, space) in std::mem::take(&mut *upload.slot.lock()).into_values() {
-            bytes.extend_from_slice(&piece);
-            held.absorb(space);
-        }
-        let wanted = upload.lock().upload.clone();
+        let wanted = commit.permitted(&upload.lock().upload);
+        // Looking at the name and taking it is one step for everybody else.
+        let mut names = self.names();
+        let path = match self.find_name(&names, &wanted, commit)? {
+            Found::Name(path) => path,
+            Found::Same(stored) => {
+                self.intend(upload, &stored, None);
+                return Ok(stored);
+            }
+        };
         let mode = Mode::masked(if wanted.mode.is_some_and(Mode::executable) { 0o755 } else { 0o644 });
         let modified = wanted.modified.unwrap_or(now);
-        let version = tree.new_version();
-        let file = File { bytes: bytes.into(), modified, mode, version, _held: held };
+        let version = names.new_version();
+        let file = File { content, modified, mode, version, _held: upload.slot.take_space(&self.space) };
         let seen = seen(&path, &file);
-        tree.put(&path, Node::File(Arc::new(file)), now)?;
         let id = self.catalog.id(&path)?.unwrap_or_else(|| random_id(&*self.environment.entropy));
         let (size, root, client) = (commit.size, commit.root, upload.client);
+        let stored = Stored { path: path.clone(), id, size, root, already_there: false };
+        names.put(&path, Arc::new(file), now)?;
+        self.intend(upload, &stored, Some(version));
         self.catalog.publish(&[Published { seen, id, root, client, at: now }])?;
-        Ok(Stored { path, id, size, root, already_there: false })
+        Ok(stored)
     }
 
-    /// Everything of a commit that the turn is needed for. There is no await in it, so it happens as a whole.
-    fn settle(&self, turn: Turn<Pieces>, commit: &CommitUpload) -> Result<Stored, StoreError> {
-        let wanted = commit.permitted(&turn.upload().lock().upload);
-        // Looking at the name and taking it is one step for everybody else.
-        let mut tree = self.tree();
-        let checked = turn.check(commit.size, commit.root);
-        let found = checked.and_then(|()| self.find_name(&tree, &wanted, commit));
-        let stored = match found {
-            Ok(Found::Same(stored)) => stored,
-            Ok(Found::Name(path)) => self.publish(&mut tree, &turn, path, commit)?,
+    /// Everything of a commit that the turn is needed for. The order of the steps is what makes it safe: the bytes are
+    /// durable before they have a name, and the name is durable before anybody is told.
+    async fn settle(&self, turn: Turn<Pieces>, commit: &CommitUpload) -> Result<Stored, StoreError> {
+        let upload = Arc::clone(turn.upload());
+        let named = match turn.check(commit.size, commit.root) {
+            Ok(()) => {
+                let content = upload.slot.join();
+                self.device.sync(&content).await;
+                self.device.before_name().await;
+                self.take_name(&turn, content, commit)
+            }
+            Err(error) => Err(error),
+        };
+        let stored = match named {
+            Ok(stored) => stored,
             Err(error @ (StoreError::DigestMismatch | StoreError::Exists { .. })) => {
                 self.discard(turn);
                 return Err(error);
             }
             Err(error) => return Err(error),
         };
-        self.keep(turn.upload(), &stored);
-        turn.upload().slot.lock().clear();
+        self.sync_name(&stored.path).await;
+        self.keep(&upload);
+        upload.slot.lock().clear();
         self.registry.retire(turn, Some(stored.clone()));
         Ok(stored)
     }
@@ -262,7 +324,12 @@ impl Uploads for MemoryStore {
             return self.shared.remembered(&commit.key);
         };
         match upload.turn(Claim::Generation(commit.key.generation)).await {
-            Ok(turn) => self.shared.settle(turn, &commit),
+            Ok(turn) => {
+                // As on a disk, a commit that has begun goes on to its end when nobody waits for it any more.
+                let shared = Arc::clone(&self.shared);
+                let settled = tokio::spawn(async move { shared.settle(turn, &commit).await });
+                settled.await.unwrap_or(Err(StoreError::UnknownOutcome))
+            }
             Err(Ended::Stored(stored)) => Ok(stored),
             Err(ended) => Err(ended.into()),
         }

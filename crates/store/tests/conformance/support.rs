@@ -22,8 +22,8 @@ use fulmar_proto::{
     version::SourceToken,
 };
 use fulmar_store::{
-    Clock, CommitUpload, Entropy, Environment, LocalOptions, LocalStore, MemoryStore, NewUpload, OpenUpload,
-    Store, StoreError, UploadKey, Uploads,
+    Clock, CommitUpload, DeviceLatency, Entropy, Environment, LocalOptions, LocalStore, MemoryStore,
+    NewUpload, OpenUpload, Store, StoreError, UploadKey, Uploads,
 };
 use tempfile::TempDir;
 
@@ -69,6 +69,7 @@ impl Entropy for Counting {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     Memory,
+    MemoryOnDevice,
     LocalInline,
     LocalThreads,
 }
@@ -96,12 +97,16 @@ pub(crate) fn environment(offload: Offload) -> (Environment, Arc<TestClock>) {
 impl Fixture {
     pub(crate) fn new(kind: Kind) -> Self {
         let offload = match kind {
-            Kind::Memory | Kind::LocalInline => Offload::inline(),
+            Kind::Memory | Kind::MemoryOnDevice | Kind::LocalInline => Offload::inline(),
             Kind::LocalThreads => Offload::threads(4).unwrap(),
         };
         let (environment, clock) = environment(offload);
         match kind {
             Kind::Memory => Self { store: MemoryStore::new(environment), clock, dir: None },
+            Kind::MemoryOnDevice => {
+                let store = MemoryStore::on_device(environment, DeviceLatency::default());
+                Self { store, clock, dir: None }
+            }
             Kind::LocalInline | Kind::LocalThreads => {
                 let dir = TempDir::new().unwrap();
                 let store = LocalStore::open(dir.path(), LocalOptions::default(), environment).unwrap();
@@ -130,6 +135,11 @@ macro_rules! on_every_store {
             #[test]
             fn memory() {
                 block_on(super::$name(Fixture::new(Kind::Memory)));
+            }
+
+            #[test]
+            fn memory_on_device() {
+                block_on(super::$name(Fixture::new(Kind::MemoryOnDevice)));
             }
 
             #[test]
