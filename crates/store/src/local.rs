@@ -234,4 +234,9 @@ impl Store for LocalStore {
         let (from, to) = (from.clone(), to.clone());
         self.job(move |shared| shared.rename(&from, &to, on_exists)).await
     }
+
+    async fn make_durable(&self, path: &RelPath) -> Result<(), StoreError> {
+        let path = path.clone();
+        self.job(move |shared| shared.sync_file(&path)).await
+    }
 }

@@ -335,4 +335,11 @@ impl Store for MemoryStore {
         }
         Ok(renamed)
     }
+
+    async fn make_durable(&self, path: &RelPath) -> Result<(), StoreError> {
+        let file = self.shared.names().file(path)?;
+        self.shared.device.sync(&file.content).await;
+        self.shared.sync_name(path).await;
+        Ok(())
+    }
 }

@@ -155,6 +155,13 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// [`StoreError::UnknownOutcome`].
     async fn rename(&self, from: &RelPath, to: &RelPath, on_exists: OnExists) -> Result<Renamed, StoreError>;
 
+    /// Makes sure that a regular file that is there survives a power cut, with its name. Somebody else may have stored it a
+    /// moment ago, or put it there by other means; whoever is told that it is there may rely on it from then on.
+    ///
+    /// # Errors
+    /// [`StoreError::IsADirectory`], [`StoreError::NotServable`].
+    async fn make_durable(&self, path: &RelPath) -> Result<(), StoreError>;
+
     /// Finds out where `destination` leads for something that is called `source_name`: into an existing directory under
     /// its own name, or to a new name in an existing directory.
     ///

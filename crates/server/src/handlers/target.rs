@@ -73,7 +73,18 @@ pub(super) async fn resolve(
     }
     match decide(target, upload.size, upload.on_exists, grants)? {
         Decision::BeginRenamed(path) => Ok(Decision::Begin(free_name(context, &path).await?)),
+        Decision::Answer(Reply::Present(present)) => confirm(context, present).await,
         decision => Ok(decision),
+    }
+}
+
+/// A client that finds its bytes there is done and relies on them, so they must survive whatever comes.
+async fn confirm(context: &Context, present: Present) -> Result<Decision, CommandError> {
+    match context.store.make_durable(&present.path).await {
+        Ok(()) => Ok(Decision::Answer(Reply::Present(present))),
+        // It has gone meanwhile, and the name is free.
+        Err(StoreError::NotFound) => Ok(Decision::Begin(present.path)),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -105,4 +105,8 @@ impl Store for SlowStore {
     async fn rename(&self, from: &RelPath, to: &RelPath, on_exists: OnExists) -> Result<Renamed, StoreError> {
         self.inner.rename(from, to, on_exists).await
     }
+
+    async fn make_durable(&self, path: &RelPath) -> Result<(), StoreError> {
+        self.inner.make_durable(path).await
+    }
 }

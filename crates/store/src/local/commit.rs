@@ -54,7 +54,10 @@ impl Shared {
             turn.check(commit.size, commit.root).and_then(|()| self.already_there(&wanted, &commit));
         match checked {
             Ok(None) => {}
-            Ok(Some(stored)) => return self.settle_alone(turn, stored).map(Prepared::Done),
+            Ok(Some(stored)) => {
+                self.sync_file(&stored.path)?;
+                return self.settle_alone(turn, stored).map(Prepared::Done);
+            }
             Err(error @ (StoreError::DigestMismatch | StoreError::Exists { .. })) => {
                 self.discard(turn)?;
                 return Err(error);

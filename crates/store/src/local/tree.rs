@@ -104,6 +104,14 @@ impl Shared {
         Ok(removed)
     }
 
+    /// Syncs a file and the directory of its name.
+    pub(super) fn sync_file(&self, path: &RelPath) -> Result<(), StoreError> {
+        let dir = self.root.parent(path).map_err(refused)?;
+        let (file, _) = dir.open_file_leaf(path.name()).map_err(refused)?;
+        file.sync_all().map_err(|error| StoreError::Disk(format!("fsync: {error}")))?;
+        dir.sync().map_err(refused)
+    }
+
     fn remove_one(&self, path: &RelPath) -> Result<Removed, StoreError> {
         match self.root.stat(&path.clone().into()).map_err(refused)?.kind {
             Kind::Directory => {

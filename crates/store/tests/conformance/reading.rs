@@ -18,6 +18,7 @@ on_every_store!(
     hashing_can_be_watched_and_stopped,
     trees_are_summed,
     what_is_no_file_is_not_opened,
+    a_file_that_is_there_can_be_made_durable,
 );
 
 async fn a_file_reads_as_it_was_stored(fixture: Fixture) {
@@ -109,4 +110,14 @@ async fn what_is_no_file_is_not_opened(fixture: Fixture) {
     assert!(matches!(fixture.store.open(&path("missing")).await, Err(StoreError::NotFound)));
     let hashed = fixture.store.hash(&path("sub"), false, &Work::default()).await;
     assert!(matches!(hashed, Err(StoreError::IsADirectory)), "{hashed:?}");
+}
+
+async fn a_file_that_is_there_can_be_made_durable(fixture: Fixture) {
+    put(&*fixture.store, "file", b"content").await;
+    fixture.store.make_directory(&path("directory"), false).await.unwrap();
+    fixture.store.make_durable(&path("file")).await.unwrap();
+    assert_eq!(read(&*fixture.store, "file").await, b"content");
+    let of = async |name| fixture.store.make_durable(&path(name)).await;
+    assert!(matches!(of("directory").await, Err(StoreError::IsADirectory)));
+    assert!(matches!(of("nothing").await, Err(StoreError::NotFound)));
 }
