@@ -30,8 +30,8 @@ pub struct ServerConfig {
 pub struct Limits {
     /// From the accepted handshake to a complete Hello. Covers everything that an unadmitted peer can take time for.
     pub hello_timeout: Duration,
-    /// Until a request frame is complete, while nothing moves on the client's other streams either. A request fits a few
-    /// packets; only a stalling peer needs longer.
+    /// Until a request frame is complete, while nothing moves on the client's other streams either. A stream that is opened
+    /// opens those before it, whose requests may be among the packets that an outage took: as long as a connection survives.
     pub request_timeout: Duration,
     /// A body without a byte of progress for this long is given up, while nothing moves on the client's other streams
     /// either: on a slow link they wait for each other.
@@ -67,7 +67,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             hello_timeout: Duration::from_secs(10),
-            request_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(60),
             stall_timeout: Duration::from_secs(60),
             max_body_bytes: MAX_RANGE_BYTES,
             max_commands: STREAMS_AFTER_ADMISSION,

@@ -164,7 +164,7 @@ impl ClientConnection {
     /// moment to close.
     async fn refuse(&self, failure: Failure, mut sender: FrameSender) {
         if sender.send(&Reply::Failed(failure)).await.is_ok() && sender.finish().is_ok() {
-            let _ = timeout(self.shared.limits.request_timeout, self.connection.closed()).await;
+            let _ = timeout(self.shared.limits.hello_timeout, self.connection.closed()).await;
         }
         self.connection.close(CloseCode::NOT_ADMITTED, "");
     }

@@ -7,6 +7,7 @@
 //! * [`known_hosts`]: the server keys that a client has accepted.
 //! * [`tls`]: TLS 1.3 with pinned keys on both sides; no resumption, no early data.
 //! * [`socket`]: UDP sockets with large buffers.
+//! * `patience`: a congestion controller that answers also after an outage.
 //! * [`tuning`]: every transport parameter, with its reason.
 //! * [`endpoint`]: [`Listener`] accepts connections, [`Dialer`] makes them.
 //! * [`connection`] and [`stream`]: one authenticated connection and the frames and bodies on its streams.
@@ -17,6 +18,7 @@ pub mod connection;
 pub mod endpoint;
 pub mod identity;
 pub mod known_hosts;
+mod patience;
 pub mod private_file;
 pub mod socket;
 pub mod stream;
