@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use fulmar_netsim::{Blackout, Direction, During, Loss, Profile, Queue, Stream, virtual_net::Trace};
 
-use crate::world::{CAMPAIGN_SEEDS, Peer, Repeat, Visit, data, seeds, traced};
+use crate::world::{CAMPAIGN_SEEDS, Repeat, data, seeds, traced};
 
 /// Seeds that have failed once and always run since. They mean something for as long as [`varied`] draws as it does.
 ///
@@ -13,10 +13,6 @@ use crate::world::{CAMPAIGN_SEEDS, Peer, Repeat, Visit, data, seeds, traced};
 /// * 2523: the Hello was lost for ten seconds; a second attempt gets through.
 const KEPT_SEEDS: [u64; 3] = [1016, 2385, 2523];
 
-/// How often a client tries to connect. Within the ten seconds that both sides allow, one handshake in some thousands
-/// does not get through a link that loses every fifth packet; whoever tries again is let in.
-const CONNECT_ATTEMPTS: u32 = 3;
-
 /// The most packets that a burst of losses takes on average. The bursts of the model are counted in packets and not in
 /// time: a sender that has only one packet left for each of its ever longer time-outs would wait for minutes until a
 /// longer burst is over, which no real link demands. Bursts in time are drawn as short blackouts.
@@ -24,7 +20,7 @@ const MAX_BURST_PACKETS: f64 = 2.0;
 
 /// A link that follows from the seed: 0 to 20 % loss, single or in bursts, before or after the bottleneck, short
 /// blackouts, and every combination of rate, delay, jitter, queue and duplication.
-fn varied(seed: u64) -> Profile {
+pub(crate) fn varied(seed: u64) -> Profile {
     let mut stream = Stream::new(seed, "campaign");
     let up = direction(&mut stream);
     let down = direction(&mut stream);
@@ -66,7 +62,7 @@ fn blackout(stream: &mut Stream) -> Blackout {
 /// Moves the files; how many attempts connecting took.
 fn one(seed: u64) -> (u32, Trace) {
     traced(seed, &varied(seed), async |world| {
-        let (visit, attempts) = connect(&world.peer(0)).await;
+        let (visit, attempts) = world.peer(0).visit_counted().await;
         visit.upload("up.bin", &data(seed, "up", 1 << 20)).await.expect("stored");
         let down = data(seed, "down", 256 << 10);
         world.place("down.bin", &down).await;
@@ -74,17 +70,6 @@ fn one(seed: u64) -> (u32, Trace) {
         visit.close().await;
         attempts
     })
-}
-
-async fn connect(peer: &Peer) -> (Visit, u32) {
-    let mut attempts = 1;
-    loop {
-        match peer.connect().await {
-            Ok(visit) => return (visit, attempts),
-            Err(error) if attempts == CONNECT_ATTEMPTS => panic!("not admitted: {error}"),
-            Err(_) => attempts += 1,
-        }
-    }
 }
 
 #[test]

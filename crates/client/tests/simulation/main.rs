@@ -6,11 +6,11 @@
 //!
 //! ```text
 //! simulate(seed, &profile, async |world| {
-//!     let visit = world.peer(0).connect().await.expect("admitted");
+//!     let visit = world.peer(0).visit().await;
 //!     visit.upload("a.bin", &data(seed, "a", 1 << 20)).await.expect("stored");
 //!     world.network().partition(peer_ip(0), SERVER.ip());            // break whatever is to be broken
 //!     world.restart(Restart::Killed).await;
-//!     let again = world.peer(0).connect().await.expect("admitted");
+//!     let again = world.peer(0).visit().await;
 //!     assert_eq!(again.download("a.bin").await.expect("sent"), data(seed, "a", 1 << 20));
 //! });
 //! ```
@@ -26,8 +26,19 @@
 //! No thread may take part, because the paused clock runs on while one works: servers are named by address, everything
 //! that blocks runs inline, and uploads from a reader, which is read on a thread, are not simulated.
 
+mod blackouts;
 mod campaign;
+mod cancellation;
+mod connecting;
+mod crowd;
 mod determinism;
+mod disturbers;
+mod impairments;
+mod lies;
+mod links;
+mod power;
+mod rates;
 mod restarts;
+mod storms;
 mod transfers;
 mod world;

@@ -19,7 +19,7 @@ fn lossy(ratio: f64) -> Profile {
 /// One file there and another back.
 fn there_and_back(seed: u64, profile: &Profile, len: usize) {
     simulate(seed, profile, async |world| {
-        let visit = world.peer(0).connect().await.expect("admitted");
+        let visit = world.peer(0).visit().await;
         let bytes = data(seed, "file", len);
         visit.upload("file.bin", &bytes).await.expect("stored");
         assert_eq!(visit.list("").await.expect("a listing"), ["file.bin"]);

@@ -1,9 +1,10 @@
 //! A client of a world, and what it does there.
 
 use std::{
+    collections::BTreeSet,
     fs,
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
@@ -12,23 +13,29 @@ use std::{
 };
 
 use fulmar_client::{
-    Client, ClientConfig, DownloadTarget, Endpoint, Error, NoObserver, Outcome, Session, TransferOptions,
-    Transferred, Trust, UploadSource,
+    Client, ClientConfig, DownloadTarget, Endpoint, Error, ErrorKind, NoObserver, Outcome, Session,
+    TransferOptions, Transferred, Trust, UploadSource,
 };
 use fulmar_disk::Offload;
-use fulmar_netsim::virtual_net::VirtualRuntime;
 use fulmar_proto::{
     digest::Digest,
     listing::{Entry, EntryName},
     path::{DirPath, RelPath},
     upload::{Destination, OnExists},
 };
-use fulmar_transport::Dialer;
 
-use super::{CALL_LIMIT, SERVER, World, environment::BEGINNING_S, identities, ledger::Ledger, peer_ip};
+use super::{
+    CALL_LIMIT, SERVER, World,
+    environment::BEGINNING_S,
+    identities,
+    ledger::{Change, Content, Ledger, Look},
+};
 
 /// Tells the processes of one user apart, and the local files of one process.
 static COUNTER: AtomicU32 = AtomicU32::new(0);
+
+/// How many numbered names are reckoned with.
+const NUMBERS: u32 = 16;
 
 /// A client that is not connected yet. Clones are the same process.
 #[derive(Clone)]
@@ -41,14 +48,7 @@ pub(crate) struct Peer {
 
 impl Peer {
     pub(super) fn new(world: &World, number: u8) -> Self {
-        let ip = peer_ip(number);
-        if world.network.counters(ip, SERVER.ip()).is_none() {
-            world.join(number, &world.profile);
-        }
-        let socket = world.network.bind((ip, 0).into()).expect("a free port");
-        let (addr, runtime) = (socket.addr(), Arc::new(VirtualRuntime));
-        let seed = Some(world.endpoint_seed(&format!("client {addr}")));
-        let dialer = Dialer::with_socket(socket, runtime, identities::peer(number), seed).expect("a dialer");
+        let (dialer, addr) = world.dialer(number);
         let folder = world.state_dir(&format!("client {}", COUNTER.fetch_add(1, Ordering::Relaxed)));
         let config =
             ClientConfig { name: format!("client {number}"), ..ClientConfig::new(folder.join("state")) };
@@ -68,7 +68,28 @@ impl Peer {
         let session = bounded("connect", self.client.connect(&endpoint, &trust)).await?;
         Ok(Visit { peer: self.clone(), session })
     }
+
+    /// Connects, at the third attempt at the latest.
+    pub(crate) async fn visit(&self) -> Visit {
+        self.visit_counted().await.0
+    }
+
+    /// As [`Peer::visit`], and says at which attempt.
+    pub(crate) async fn visit_counted(&self) -> (Visit, u32) {
+        let mut attempts = 1;
+        loop {
+            match self.connect().await {
+                Ok(visit) => return (visit, attempts),
+                Err(error) if attempts == CONNECT_ATTEMPTS => panic!("not admitted: {error}"),
+                Err(_) => attempts += 1,
+            }
+        }
+    }
 }
+
+/// How often a client tries to connect. Within the ten seconds that both sides allow, one handshake in some hundreds does not
+/// get through the worst links; whoever tries again is let in.
+const CONNECT_ATTEMPTS: u32 = 3;
 
 /// A client while it is connected. Every call is bounded by [`CALL_LIMIT`], and entered into the run's ledger.
 #[derive(Clone)]
@@ -95,37 +116,81 @@ impl Visit {
         bytes: &[u8],
         on_exists: OnExists,
     ) -> Result<Transferred, Error> {
-        let (wanted, digest): (RelPath, _) = (path.parse().expect("a path"), Digest::of(bytes));
-        let source = UploadSource::File(self.local_file(wanted.name(), bytes));
-        let destination: Destination = path.parse().expect("a destination");
-        self.with_ledger(|ledger| ledger.attempt(&wanted, digest, on_exists == OnExists::Overwrite));
-        let options = TransferOptions { on_exists, ..TransferOptions::default() };
-        let uploading = self.session.upload(source, &destination, &options, &NoObserver);
-        let done = bounded("upload", uploading).await?;
-        if done.outcome != Outcome::Skipped {
-            assert_eq!(done.root, digest, "{path}: another digest was acknowledged than that of the source");
-            let stored = done.destination.parse().expect("the path where it is stored");
-            self.with_ledger(|ledger| ledger.acknowledge(&stored, digest));
-        }
-        Ok(done)
+        let wanted: RelPath = path.parse().expect("a path");
+        self.upload_file(&self.local_file(wanted.name(), bytes), path, on_exists).await
     }
 
-    /// Downloads a file. What comes back are the bytes under its final local name; a download that fails must leave
-    /// nothing there.
+    /// Uploads a local file; the same one again carries on an upload that was cut off.
+    pub(crate) async fn upload_file(
+        &self,
+        file: &Path,
+        path: &str,
+        on_exists: OnExists,
+    ) -> Result<Transferred, Error> {
+        let digest = Digest::of(&fs::read(file).expect("a local file"));
+        let changes = self.begin_upload(&path.parse().expect("a path"), digest, on_exists);
+        let destination: Destination = path.parse().expect("a destination");
+        let options = TransferOptions { on_exists, ..TransferOptions::default() };
+        let source = UploadSource::File(file.to_owned());
+        let uploading = self.session.upload(source, &destination, &options, &NoObserver);
+        let done = bounded("upload", uploading).await;
+        let stored = match &done {
+            Ok(done) if done.outcome == Outcome::Skipped => None,
+            Ok(done) => {
+                assert_eq!(
+                    done.root, digest,
+                    "{path}: another digest was acknowledged than that of the source"
+                );
+                Some(done.destination.parse::<RelPath>().expect("the path where it is stored"))
+            }
+            // It may or may not have happened, unless the server says why not.
+            Err(error) if is_refusal(error) => None,
+            Err(_) => return done,
+        };
+        self.with_ledger(|ledger| {
+            for (path, change) in &changes {
+                if stored.as_ref() == Some(path) { ledger.acknowledge(change) } else { ledger.refuse(change) }
+            }
+        });
+        done
+    }
+
+    /// The changes that an upload may come to.
+    fn begin_upload(&self, path: &RelPath, digest: Digest, on_exists: OnExists) -> Vec<(RelPath, Change)> {
+        let mut paths = vec![path.clone()];
+        if on_exists == OnExists::Rename {
+            let numbered = |number| path.with_suffix_number(number).expect("a short name");
+            paths.extend((1..=NUMBERS).map(numbered));
+        }
+        let (contents, replaces) = (BTreeSet::from([Some(digest)]), on_exists == OnExists::Overwrite);
+        let begin = |path: RelPath| {
+            let change = self.with_ledger(|ledger| ledger.begin(&path, contents.clone(), replaces));
+            (path, change)
+        };
+        paths.into_iter().map(begin).collect()
+    }
+
+    /// Downloads a file. What comes back are the bytes under its final local name, and the server must have had them
+    /// under its name; a download that fails must leave nothing there.
     pub(crate) async fn download(&self, path: &str) -> Result<Vec<u8>, Error> {
         let folder = self.local_folder();
         let target = folder.join("download");
         let to = DownloadTarget::Path { path: target.clone(), must_be_directory: false };
         let (wanted, options) = (path.parse().expect("a path"), TransferOptions::default());
+        let look = self.with_ledger(|ledger| ledger.look(&wanted));
         let downloading = self.session.download(&wanted, to, &options, &NoObserver);
         match bounded("download", downloading).await {
             Ok(done) => {
                 let bytes = fs::read(target).expect("a download that succeeded is there");
                 assert_eq!(Digest::of(&bytes), done.root, "{path}: the file is not what was acknowledged");
+                self.saw(&look, Some(done.root));
                 Ok(bytes)
             }
             Err(error) => {
                 assert!(!target.exists(), "{path}: a failed download has left something under its name");
+                if error.kind() == ErrorKind::NotFound {
+                    self.saw(&look, None);
+                }
                 Err(error)
             }
         }
@@ -148,13 +213,49 @@ impl Visit {
     /// Removes a file.
     pub(crate) async fn remove(&self, path: &str) -> Result<(), Error> {
         let wanted: RelPath = path.parse().expect("a path");
-        self.with_ledger(|ledger| ledger.may_be_gone(&wanted));
-        bounded("remove", self.session.remove(&wanted, false)).await.map(drop)
+        let change = self.with_ledger(|ledger| ledger.begin(&wanted, BTreeSet::from([None]), true));
+        let removed = bounded("remove", self.session.remove(&wanted, false)).await.map(drop);
+        self.conclude(&removed, &[change]);
+        removed
+    }
+
+    /// Renames a file to exactly `to`, another name.
+    pub(crate) async fn rename(&self, from: &str, to: &str, on_exists: OnExists) -> Result<(), Error> {
+        assert_ne!(from, to, "the ledger takes the two for different names");
+        let paths: [RelPath; 2] = [from, to].map(|path| path.parse().expect("a path"));
+        let replaces = on_exists == OnExists::Overwrite;
+        let changes = self.with_ledger(|ledger| ledger.begin_move(&paths[0], &paths[1], replaces));
+        let destination = to.parse().expect("a destination");
+        let renamed = bounded("rename", self.session.rename(&paths[0], &destination, on_exists)).await;
+        match renamed {
+            Ok(renamed) if renamed.skipped => self.with_ledger(|ledger| {
+                changes.iter().for_each(|change| ledger.refuse(change));
+                Ok(())
+            }),
+            renamed => {
+                let renamed = renamed.map(drop);
+                self.conclude(&renamed, &changes);
+                renamed
+            }
+        }
+    }
+
+    /// Enters the end of changes, if it is known.
+    fn conclude(&self, done: &Result<(), Error>, changes: &[Change]) {
+        self.with_ledger(|ledger| match done {
+            Ok(()) => changes.iter().for_each(|change| ledger.acknowledge(change)),
+            Err(error) if is_refusal(error) => changes.iter().for_each(|change| ledger.refuse(change)),
+            Err(_) => {}
+        });
     }
 
     /// Says goodbye.
     pub(crate) async fn close(self) {
         bounded("close", self.session.close()).await;
+    }
+
+    fn saw(&self, look: &Look, content: Content) {
+        self.with_ledger(|ledger| ledger.saw(look, content)).unwrap_or_else(|wrong| panic!("{wrong}"));
     }
 
     fn with_ledger<T>(&self, visit: impl FnOnce(&mut Ledger) -> T) -> T {
@@ -169,7 +270,7 @@ impl Visit {
     }
 
     /// A local file with these bytes, and a time that is the same in every run: it is sent along.
-    fn local_file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+    pub(crate) fn local_file(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.local_folder().join(name);
         fs::write(&path, bytes).expect("a file");
         let seconds = u64::try_from(BEGINNING_S).expect("after 1970");
@@ -178,6 +279,11 @@ impl Visit {
         file.set_modified(modified).expect("a time");
         path
     }
+}
+
+/// Whether an error says that nothing has been done.
+fn is_refusal(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Exists | ErrorKind::NotFound)
 }
 
 /// The name of an entry; what cannot be served is marked.

@@ -7,16 +7,24 @@ use fulmar_netsim::virtual_net::Network;
 /// How many seeds the campaign runs unless told otherwise. Other tests run more of theirs in proportion.
 pub(crate) const CAMPAIGN_SEEDS: u64 = 200;
 
-/// The seed of `FULMAR_SIM_SEED` alone; else `default` of them, in proportion to what `FULMAR_SIM_SEEDS` makes of
-/// [`CAMPAIGN_SEEDS`], and in any case `kept`.
+/// How many it runs in the long form, which `FULMAR_LONG=1` asks for.
+const LONG_CAMPAIGN_SEEDS: u64 = 3000;
+
+/// The seed of `FULMAR_SIM_SEED` alone; else `default` of them, in proportion to what `FULMAR_SIM_SEEDS` or the long form
+/// makes of [`CAMPAIGN_SEEDS`], and in any case `kept`.
 pub(crate) fn seeds(default: u64, kept: &[u64]) -> Vec<u64> {
     match (number("FULMAR_SIM_SEED"), number("FULMAR_SIM_SEEDS")) {
         (Some(seed), _) => vec![seed],
         (None, count) => {
-            let count = (count.unwrap_or(CAMPAIGN_SEEDS) * default).div_ceil(CAMPAIGN_SEEDS);
+            let count = (count.unwrap_or_else(usual) * default).div_ceil(CAMPAIGN_SEEDS);
             (0..count).chain(kept.iter().copied().filter(|seed| *seed >= count)).collect()
         }
     }
+}
+
+fn usual() -> u64 {
+    let is_long = env::var_os("FULMAR_LONG").is_some_and(|value| value == "1");
+    if is_long { LONG_CAMPAIGN_SEEDS } else { CAMPAIGN_SEEDS }
 }
 
 fn number(name: &str) -> Option<u64> {

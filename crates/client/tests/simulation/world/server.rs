@@ -15,6 +15,8 @@ use super::{SERVER, World, identities};
 pub(crate) enum Restart {
     /// From one moment to the next: it sends nothing any more, and what it was doing is not done.
     Killed,
+    /// As killed, and of the store only that is left which its device has.
+    PowerCut,
     /// As asked to: what runs may end, and clients are told.
     Orderly,
 }
@@ -38,7 +40,7 @@ impl Running {
     pub(super) async fn end(&mut self, how: Restart, network: &Network) {
         let Some((task, stop)) = self.task.take() else { return };
         match how {
-            Restart::Killed => {
+            Restart::Killed | Restart::PowerCut => {
                 network.close(SERVER);
                 task.abort();
             }
@@ -50,6 +52,8 @@ impl Running {
             Err(error) if error.is_cancelled() => {}
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
+        // The process ends, and with it what its last connections still held.
+        network.close(SERVER);
     }
 }
 
@@ -78,12 +82,13 @@ impl World {
             max_memory_bytes: 64 << 20,
         };
         let trust = TrustStore::open(&config.state_dir).expect("the list of clients can be read");
+        let store = self.store();
         let server = Server::with_listener(
             listener.expect("a listener"),
             trust,
             config,
-            self.store.clone(),
-            self.uploads.clone(),
+            store.clone(),
+            store,
             self.environment.clone(),
             Arc::new(NoAudit),
         )
