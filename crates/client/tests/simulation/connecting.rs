@@ -66,7 +66,7 @@ fn a_server_that_cannot_be_reached_is_an_error_in_time() {
             let before = world.network().elapsed();
             let error = world.peer(0).connect().await.err().expect("nobody answers");
             assert_eq!(error.kind(), ErrorKind::CannotConnect, "{error}");
-            assert!((world.network().elapsed() - before).as_secs() <= 15);
+            assert!((world.network().elapsed() - before).as_secs() <= 35);
             world.network().heal(peer_ip(0), SERVER.ip());
             assert!(world.peer(0).connect().await.is_ok());
         });

@@ -50,8 +50,11 @@ impl Peer {
     pub(super) fn new(world: &World, number: u8) -> Self {
         let (dialer, addr) = world.dialer(number);
         let folder = world.state_dir(&format!("client {}", COUNTER.fetch_add(1, Ordering::Relaxed)));
-        let config =
-            ClientConfig { name: format!("client {number}"), ..ClientConfig::new(folder.join("state")) };
+        let config = ClientConfig {
+            name: format!("client {number}"),
+            connect_timeout: CONNECT_TIMEOUT,
+            ..ClientConfig::new(folder.join("state"))
+        };
         let client = Client::with_dialer(config, dialer, Offload::inline());
         Self { client, addr, folder, ledger: world.ledger.clone() }
     }
@@ -69,27 +72,15 @@ impl Peer {
         Ok(Visit { peer: self.clone(), session })
     }
 
-    /// Connects, at the third attempt at the latest.
+    /// Connects, which has to succeed.
     pub(crate) async fn visit(&self) -> Visit {
-        self.visit_counted().await.0
-    }
-
-    /// As [`Peer::visit`], and says at which attempt.
-    pub(crate) async fn visit_counted(&self) -> (Visit, u32) {
-        let mut attempts = 1;
-        loop {
-            match self.connect().await {
-                Ok(visit) => return (visit, attempts),
-                Err(error) if attempts == CONNECT_ATTEMPTS => panic!("not admitted: {error}"),
-                Err(_) => attempts += 1,
-            }
-        }
+        self.connect().await.unwrap_or_else(|error| panic!("not admitted: {error}"))
     }
 }
 
-/// How often a client tries to connect. Within the ten seconds that both sides allow, one handshake in some hundreds does not
-/// get through the worst links; whoever tries again is let in.
-const CONNECT_ATTEMPTS: u32 = 3;
+/// How long a client tries to connect: what somebody on a bad link asks for with `--connect-timeout`. Within the usual ten seconds one
+/// handshake in some hundreds does not get through the worst links, because time-outs double while packets get lost.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A client while it is connected. Every call is bounded by [`CALL_LIMIT`], and entered into the run's ledger.
 #[derive(Clone)]
