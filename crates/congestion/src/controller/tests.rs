@@ -1,0 +1,110 @@
+//! Whatever quinn tells, in whatever order and at whatever times, the controller lives and stays in its bounds.
+
+use proptest::{collection::vec, prelude::*};
+
+use super::*;
+
+/// One call of quinn's.
+#[derive(Clone, Copy, Debug)]
+enum Call {
+    /// Time passes, in microseconds.
+    Wait(u64),
+    Sent(u64),
+    /// Something that left so many departures ago is acknowledged; then the batch ends.
+    Acked {
+        ago: usize,
+        bytes: u64,
+        batch_ends: bool,
+        app_limited: bool,
+    },
+    Lost {
+        ago: usize,
+        bytes: u64,
+    },
+    Mtu(u16),
+}
+
+fn call() -> impl Strategy<Value = Call> {
+    prop_oneof![
+        3 => (0_u64..50_000).prop_map(Call::Wait),
+        1 => (0_u64..20_000_000).prop_map(Call::Wait),
+        4 => (1_u64..15_000).prop_map(Call::Sent),
+        6 => (0_usize..300, 1_u64..15_000, any::<bool>(), any::<bool>())
+            .prop_map(|(ago, bytes, batch_ends, app_limited)| Call::Acked { ago, bytes, batch_ends, app_limited }),
+        2 => (0_usize..300, 0_u64..100_000).prop_map(|(ago, bytes)| Call::Lost { ago, bytes }),
+        1 => (1200_u16..9000).prop_map(Call::Mtu),
+    ]
+}
+
+/// Makes the calls and checks the bounds after each.
+fn make(calls: &[Call], mode: Mode) -> Result<(), TestCaseError> {
+    let start = Instant::now();
+    let config = LrcConfig::new(mode);
+    let signals = config.signals().clone();
+    let mut lrc = Lrc::new(config, start, 1200);
+    let (mut now, mut sent, mut in_flight) = (start, vec![start], 0_u64);
+    for call in calls {
+        let at = |ago: usize| sent[sent.len() - 1 - ago.min(sent.len() - 1)];
+        match *call {
+            Call::Wait(us) => now += Duration::from_micros(us),
+            Call::Sent(bytes) => {
+                lrc.on_sent(now, bytes, 0);
+                sent.push(now);
+                in_flight += bytes;
+            }
+            Call::Acked { ago, bytes, batch_ends, app_limited } => {
+                lrc.note_acked(now, at(ago), bytes, 0.05);
+                in_flight = in_flight.saturating_sub(bytes);
+                if batch_ends {
+                    lrc.on_end_acks(now, in_flight, app_limited, None);
+                }
+            }
+            Call::Lost { ago, bytes } => lrc.on_congestion_event(now, at(ago), false, bytes),
+            Call::Mtu(mtu) => lrc.on_mtu_update(mtu),
+        }
+        prop_assert!(lrc.window() >= 2 * 1200, "a window of {} bytes", lrc.window());
+        prop_assert!(lrc.window.is_finite() && lrc.pace.is_finite(), "{} {}", lrc.window, lrc.pace);
+        prop_assert!(signals.pace_bytes_per_s() >= 10_000);
+        prop_assert!(signals.quantum_bytes() >= 1200 && signals.quantum_bytes() <= 90_000);
+        prop_assert!((0.0..=0.4).contains(&signals.snapshot().loss_floor));
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_sequence_of_calls_leads_astray(calls in vec(call(), 1..600)) {
+        make(&calls, Mode::Paced)?;
+        make(&calls, Mode::Window)?;
+    }
+}
+
+#[test]
+fn a_rate_cap_holds() {
+    let start = Instant::now();
+    let mut config = LrcConfig::new(Mode::Paced);
+    config.max_rate(Some(50_000));
+    let signals = config.signals().clone();
+    let mut lrc = Lrc::new(config, start, 1200);
+    for step in 0..2000_u32 {
+        let sent = start + Duration::from_millis(u64::from(step));
+        lrc.on_sent(sent, 12_000, 0);
+        if step >= 50 {
+            let at = start + Duration::from_millis(u64::from(step - 50));
+            lrc.note_acked(sent, at, 12_000, 0.05);
+            lrc.on_end_acks(sent, 600_000, false, None);
+            assert!(signals.pace_bytes_per_s() <= 50_000, "{}", signals.pace_bytes_per_s());
+        }
+    }
+}
+
+#[test]
+fn a_mark_of_the_network_is_congestion_and_no_loss() {
+    let start = Instant::now();
+    let mut lrc = Lrc::new(LrcConfig::default(), start, 1200);
+    lrc.on_congestion_event(start, start, false, 0);
+    assert!(lrc.loss.is_congested());
+    assert_eq!(lrc.totals.lost_bytes, 0);
+}

@@ -1,0 +1,186 @@
+//! Two kinds of loss told apart: the floor, which is compensated, and the excess, which is obeyed.
+
+mod floor;
+mod ledger;
+
+use std::time::Instant;
+
+use crate::{round::Ended, state::State};
+use floor::Floor;
+use ledger::{Ledger, Tested};
+
+/// Marked congestion lasts for so many rounds.
+const CONGESTED_ROUNDS: u32 = 3;
+
+/// The least bound of the queue target, in seconds: sending a millisecond's worth at once alone looks like a queue of 0.8 ms.
+const LEAST_QUEUE_BOUND_S: f64 = 0.0012;
+
+/// The queue of the round that has just ended, in seconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Queued {
+    /// The least.
+    pub(crate) least: f64,
+    /// On average.
+    pub(crate) mean: f64,
+    /// The most.
+    pub(crate) most: f64,
+    /// What it should be.
+    pub(crate) target: f64,
+    /// The round trip without it.
+    pub(crate) base_rtt: f64,
+}
+
+impl Queued {
+    fn is_low(&self) -> bool {
+        self.least <= 1.5 * self.target
+    }
+}
+
+/// What the losses say.
+#[derive(Clone, Debug)]
+pub(crate) struct LossModel {
+    ledger: Ledger,
+    floor: Floor,
+    /// For how many rounds to come the path counts as congested.
+    congested_rounds: u32,
+    /// The most queue to aim at, in seconds, after losses in a shallow buffer.
+    queue_bound: f64,
+    /// Whether the last phase that was judged lost more than the floor explains.
+    excess: bool,
+}
+
+impl LossModel {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            ledger: Ledger::new(),
+            floor: Floor::new(now),
+            congested_rounds: 0,
+            queue_bound: f64::MAX,
+            excess: false,
+        }
+    }
+
+    /// The phase that is being sent in.
+    pub(crate) fn phase(&self) -> u64 {
+        self.ledger.current()
+    }
+
+    pub(crate) fn note_acked(&mut self, phase: u64, bytes: u64) {
+        self.ledger.note_acked(phase, bytes);
+    }
+
+    pub(crate) fn note_lost(&mut self, phase: u64, bytes: u64) {
+        self.ledger.note_lost(phase, bytes);
+    }
+
+    /// Marks congestion, as the network does by ECN.
+    pub(crate) fn mark_congested(&mut self) {
+        self.congested_rounds = CONGESTED_ROUNDS;
+    }
+
+    pub(crate) fn is_congested(&self) -> bool {
+        self.congested_rounds > 0
+    }
+
+    pub(crate) fn is_excessive(&self) -> bool {
+        self.excess
+    }
+
+    /// The ratio of packets that the path loses whatever we send.
+    pub(crate) fn ratio(&self) -> f64 {
+        self.floor.ratio()
+    }
+
+    pub(crate) fn queue_bound(&self) -> f64 {
+        self.queue_bound
+    }
+
+    /// Whether it is time to test the floor by sending a quarter less.
+    pub(crate) fn wants_test(&self, now: Instant) -> bool {
+        self.floor.wants_test(now)
+    }
+
+    /// How many bytes of a round count as carried by the path, in this state.
+    ///
+    /// Cruising without a queue every loss counts as random: leaving it out would starve the flow when loss begins. With a queue only
+    /// the known share does: counting more would drive flows against each other. And what is sent to find more has to arrive: in a
+    /// buffer of a few packets what is too much is lost without any queue.
+    pub(crate) fn carried(&self, round: &Ended, queued: &Queued, state: State, mtu: f64) -> f64 {
+        let packets = ((round.acked_bytes + round.lost_bytes) / mtu).max(1.0);
+        let lenient = self.floor.is_trusted()
+            && queued.is_low()
+            && queued.mean < f64::max(3.0 * queued.target, 0.1 * queued.base_rtt)
+            && !self.is_congested();
+        let cap = match state {
+            State::Startup => self.floor.early_bound(mtu),
+            State::Drain | State::Cruise | State::Down if lenient => floor::MOST,
+            _ => self.floor.upper_bound(packets),
+        };
+        carried(round.acked_bytes, round.lost_bytes, cap)
+    }
+
+    /// How many bytes of start-up count as carried by the path.
+    pub(crate) fn early_carried(&self, acked_bytes: f64, lost_bytes: f64, mtu: f64) -> f64 {
+        let cap = self.floor.early_bound(mtu);
+        carried(acked_bytes, lost_bytes, cap)
+    }
+
+    /// Judges the phase whose packets are all accounted for by now. Tells by what factor the capacity has to fall when a test has shown
+    /// that the loss was our own.
+    pub(crate) fn judge(&mut self, now: Instant, queued: &Queued, mtu: f64) -> Option<f64> {
+        let phase = self.ledger.settled()?;
+        let packets = phase.packets(mtu);
+        let ratio = phase.ratio();
+        // More than that is an outage.
+        if packets <= 0.0 || ratio >= 0.6 {
+            return None;
+        }
+        // Later rounds of start-up overflow buffers, so they are no part of the floor.
+        if phase.state == State::Startup {
+            self.floor.note_early(&phase);
+            return None;
+        }
+        let capacity_factor = match self.floor.note(&phase, now, mtu) {
+            Tested::Refuted { factor } => Some(factor),
+            Tested::No | Tested::Confirmed => None,
+        };
+        let over = self.floor.excess(&phase, mtu);
+        self.excess = over.weak;
+        let seen = phase.mean_queue > queued.target || self.floor.differs();
+        let obeyed = over.strong || over.weak && self.floor.ratio() < 0.005;
+        if seen && self.floor.has_drained(mtu) && obeyed {
+            self.obey(over.strong, queued);
+        } else {
+            self.congested_rounds = self.congested_rounds.saturating_sub(1);
+            if self.queue_bound < 1.0 {
+                self.queue_bound *= 1.007;
+            }
+        }
+        capacity_factor
+    }
+
+    fn obey(&mut self, strong: bool, queued: &Queued) {
+        if strong {
+            self.congested_rounds = CONGESTED_ROUNDS;
+        }
+        // A shallow buffer: stay well below what it holds, so that others find room.
+        if queued.most > 2.0 * queued.target {
+            self.queue_bound = (0.2 * queued.most).min(self.queue_bound).max(LEAST_QUEUE_BOUND_S);
+        }
+    }
+
+    /// Opens the next phase after a round that ended with this queue.
+    pub(crate) fn open_phase(&mut self, state: State, deep: bool, queued: &Queued) {
+        self.ledger.open(state, deep, queued.is_low(), queued.mean.max(0.0));
+    }
+
+    /// The running phase, which has just been opened, is in another state after all.
+    pub(crate) fn relabel_phase(&mut self, state: State, deep: bool) {
+        self.ledger.relabel(state, deep);
+    }
+}
+
+/// What was acknowledged, and of what was lost no more than this ratio of all.
+fn carried(acked_bytes: f64, lost_bytes: f64, most_lost: f64) -> f64 {
+    acked_bytes + lost_bytes.min(most_lost / (1.0 - most_lost) * acked_bytes)
+}

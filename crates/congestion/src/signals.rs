@@ -1,0 +1,100 @@
+//! What a controller tells others: the socket that paces, and whoever watches.
+
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+use std::time::Duration;
+
+use crate::state::State;
+
+/// What a connection's controller tells. Written by the controller, read from anywhere.
+#[derive(Debug, Default)]
+pub struct Signals {
+    pace_bytes_per_s: AtomicU64,
+    quantum_bytes: AtomicU64,
+    repeats: AtomicU64,
+    snapshot: Mutex<Snapshot>,
+}
+
+/// What the controller is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// Looking for the capacity.
+    #[default]
+    Startup,
+    /// Sending at the capacity.
+    Cruise,
+    /// Probing for more.
+    Probe,
+    /// Sharing the path with a flow that fills buffers.
+    Rival,
+}
+
+/// The controller's view of the path.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Snapshot {
+    /// What the path carries, in bytes per second as they are sent.
+    pub capacity_bytes_per_s: f64,
+    /// The ratio of packets that the path loses at random, 0 to 0.4.
+    pub loss_floor: f64,
+    /// The round trip without queues.
+    pub base_rtt: Duration,
+    /// How much of the last round's round trip was a queue.
+    pub queue: Duration,
+    /// The window, in bytes.
+    pub window_bytes: u64,
+    /// What the controller is doing.
+    pub phase: Phase,
+}
+
+impl Signals {
+    /// The pace to keep, in bytes per second of UDP payload; 0 while there is none yet.
+    #[must_use]
+    pub fn pace_bytes_per_s(&self) -> u64 {
+        self.pace_bytes_per_s.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes may leave back to back: about a millisecond's worth, at least one packet.
+    #[must_use]
+    pub fn quantum_bytes(&self) -> u64 {
+        self.quantum_bytes.load(Ordering::Relaxed)
+    }
+
+    /// How many extra copies of each datagram are worth their cost: 0 but in the tail of a transfer on a path that loses
+    /// packets, where nothing but retransmissions is left to send.
+    #[must_use]
+    pub fn repeats(&self) -> u64 {
+        self.repeats.load(Ordering::Relaxed)
+    }
+
+    /// The controller's view of the path as of the last acknowledgement.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        *self.snapshot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_pace(&self, pace_bytes_per_s: f64, quantum_bytes: f64) {
+        self.pace_bytes_per_s.store(pace_bytes_per_s as u64, Ordering::Relaxed);
+        self.quantum_bytes.store(quantum_bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_repeats(&self, repeats: u64) {
+        self.repeats.store(repeats, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_snapshot(&self, snapshot: Snapshot) {
+        *self.snapshot.lock().unwrap_or_else(PoisonError::into_inner) = snapshot;
+    }
+}
+
+impl Phase {
+    pub(crate) fn of(state: State, rival: bool) -> Self {
+        match state {
+            _ if rival => Self::Rival,
+            State::Startup | State::Drain => Self::Startup,
+            State::Cruise | State::Down => Self::Cruise,
+            State::Up => Self::Probe,
+        }
+    }
+}
