@@ -4,6 +4,7 @@
 //! any link; `[[expect]]` bounds figures of the cases with a word in their names. See `benches/plans`.
 
 mod builtin;
+mod controller;
 mod matrix;
 mod written;
 

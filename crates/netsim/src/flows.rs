@@ -47,7 +47,7 @@ mod transport;
 
 pub use egress::{Egress, Offer, Pass, Straight};
 pub use outcome::{Death, Drops, FlowOutcome, Outcome, Traffic};
-pub use scenario::{EgressFactory, EndSpec, FlowSpec, FlowsError, Granularity, Scenario};
+pub use scenario::{EndSpec, FlowSpec, FlowsError, Granularity, MakeOwn, Own, Scenario};
 pub use series::{QueueFigures, Series};
 pub use simulation::run;
 pub use transport::Transport;

@@ -4,9 +4,10 @@ use anyhow::{Context as _, Result};
 
 use super::Plan;
 
-const PLANS: [(&str, &str); 3] = [
+const PLANS: [(&str, &str); 4] = [
     ("stock", include_str!("../../../plans/stock.toml")),
     ("fairness", include_str!("../../../plans/fairness.toml")),
+    ("cc", include_str!("../../../plans/cc.toml")),
     ("dynamics", include_str!("../../../plans/dynamics.toml")),
 ];
 

@@ -6,10 +6,9 @@ use fulmar_netsim::{
     Direction, Profile, Way,
     flows::{EndSpec, FlowSpec, Granularity, Scenario, Transport},
 };
-use quinn_proto::congestion::{BbrConfig, ControllerFactory, CubicConfig, NewRenoConfig};
 use serde::Deserialize;
 
-use super::{Case, PlanError, time};
+use super::{Case, PlanError, controller::Controller, time};
 use crate::flows::figures::Figure;
 
 /// The longest simulation, in seconds.
@@ -61,15 +60,6 @@ pub(super) struct Flow {
     own_return: Option<Direction>,
     /// Its transport parameters.
     transport: Option<Transport>,
-}
-
-/// The congestion controllers there are.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-enum Controller {
-    Cubic,
-    NewReno,
-    Bbr,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
@@ -215,12 +205,13 @@ impl Plan {
 
 impl Flow {
     fn spec(&self, name: &str, transport: &Transport) -> Result<FlowSpec, PlanError> {
-        let transport = self.transport.as_ref().unwrap_or(transport);
+        let own = self.controller.transport();
+        let transport = self.transport.as_ref().or(own.as_ref()).unwrap_or(transport);
         let end = |controller: Controller| EndSpec {
             transport: transport.clone(),
-            ..EndSpec::new(controller.factory())
+            make: Arc::new(move || controller.own()),
         };
-        let receiver = self.receiver.unwrap_or(self.controller);
+        let receiver = self.receiver.unwrap_or(self.controller.receiver());
         let way = match self.way {
             FlowWay::Up => Way::Up,
             FlowWay::Down => Way::Down,
@@ -233,24 +224,6 @@ impl Flow {
             own_return: self.own_return.clone(),
             ..FlowSpec::new(name, end(self.controller), end(receiver))
         })
-    }
-}
-
-impl Controller {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Cubic => "cubic",
-            Self::NewReno => "newreno",
-            Self::Bbr => "bbr",
-        }
-    }
-
-    fn factory(self) -> Arc<dyn ControllerFactory + Send + Sync> {
-        match self {
-            Self::Cubic => Arc::new(CubicConfig::default()),
-            Self::NewReno => Arc::new(NewRenoConfig::default()),
-            Self::Bbr => Arc::new(BbrConfig::default()),
-        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 use fulmar_congestion::{LrcConfig, Mode, Pacer};
 use fulmar_netsim::{
     Direction, Loss, Profile, Queue, Way,
-    flows::{Egress, EndSpec, FlowSpec, Offer, Outcome, Pass, Scenario, Transport, run},
+    flows::{Egress, EndSpec, FlowSpec, Offer, Outcome, Own, Pass, Scenario, Straight, Transport, run},
 };
 use quinn_proto::congestion::CubicConfig;
 
@@ -44,14 +44,16 @@ fn transport() -> Transport {
 }
 
 fn end(mode: Mode) -> EndSpec {
-    let config = LrcConfig::new(mode);
-    let signals = config.signals().clone();
-    let mut end = EndSpec { transport: transport(), ..EndSpec::new(Arc::new(config)) };
-    if mode == Mode::Paced {
-        let start = Instant::now();
-        end.egress = Arc::new(move || Box::new(PacedSocket { pacer: Pacer::new(signals.clone()), start }));
-    }
-    end
+    let own = move || {
+        let config = LrcConfig::new(mode);
+        let pacer = Pacer::new(config.signals().clone());
+        let egress: Box<dyn Egress> = match mode {
+            Mode::Paced => Box::new(PacedSocket { pacer, start: Instant::now() }),
+            Mode::Window => Box::new(Straight),
+        };
+        Own { controller: Arc::new(config), egress }
+    };
+    EndSpec { transport: transport(), make: Arc::new(own) }
 }
 
 /// A flow of this controller.

@@ -56,16 +56,22 @@ pub struct FlowSpec {
 /// One end of a flow.
 #[derive(Clone)]
 pub struct EndSpec {
-    /// Makes its congestion controller.
-    pub controller: Arc<dyn ControllerFactory + Send + Sync>,
     /// Its transport parameters.
     pub transport: Transport,
-    /// Makes what its datagrams pass on their way out.
-    pub egress: EgressFactory,
+    /// Makes what its connection has of its own.
+    pub make: MakeOwn,
 }
 
-/// Makes an [`Egress`] for one connection.
-pub type EgressFactory = Arc<dyn Fn() -> Box<dyn Egress> + Send + Sync>;
+/// Makes what one connection has of its own, so that runs of one scenario share nothing.
+pub type MakeOwn = Arc<dyn Fn() -> Own + Send + Sync>;
+
+/// What a connection has of its own.
+pub struct Own {
+    /// Makes its congestion controller.
+    pub controller: Arc<dyn ControllerFactory + Send + Sync>,
+    /// What its datagrams pass on their way out.
+    pub egress: Box<dyn Egress>,
+}
 
 /// How exact the clocks of the hosts are. The default is perfectly exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -204,7 +210,8 @@ impl EndSpec {
     /// An end with quinn's own transport parameters and a socket that is always ready.
     #[must_use]
     pub fn new(controller: Arc<dyn ControllerFactory + Send + Sync>) -> Self {
-        Self { controller, transport: Transport::default(), egress: Arc::new(|| Box::new(Straight)) }
+        let own = move || Own { controller: controller.clone(), egress: Box::new(Straight) };
+        Self { transport: Transport::default(), make: Arc::new(own) }
     }
 }
 

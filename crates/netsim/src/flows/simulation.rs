@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    EndSpec, FlowOutcome, FlowSpec, FlowsError, Outcome, Scenario,
+    EndSpec, FlowOutcome, FlowSpec, FlowsError, Outcome, Own, Scenario,
     agenda::{Agenda, Datagram, EndId, Event},
     bulk::Bulk,
     end::{Clock, End, Parts},
@@ -173,13 +173,16 @@ fn ends(
     tls: &Tls,
 ) -> Result<[End; 2], FlowsError> {
     let window_bytes = scenario.window_bytes(flow);
-    let parts = |part: &str, spec: &EndSpec, bulk| Parts {
-        clock,
-        seed: bytes_of(&mut Stream::new(seed, &format!("flow {index} {part}"))),
-        transport: spec.transport.config(spec.controller.clone(), window_bytes),
-        bulk,
-        egress: (spec.egress)(),
-        timer_step: scenario.granularity.timers,
+    let parts = |part: &str, spec: &EndSpec, bulk| {
+        let Own { controller, egress } = (spec.make)();
+        Parts {
+            clock,
+            seed: bytes_of(&mut Stream::new(seed, &format!("flow {index} {part}"))),
+            transport: spec.transport.config(controller, window_bytes),
+            bulk,
+            egress,
+            timer_step: scenario.granularity.timers,
+        }
     };
     let sender = parts("sender", &flow.sender, Bulk::source(flow.amount_bytes));
     let receiver = parts("receiver", &flow.receiver, Bulk::sink(flow.amount_bytes));

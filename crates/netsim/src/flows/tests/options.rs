@@ -1,6 +1,6 @@
 //! Every option does what it says.
 
-use super::super::{Egress, FlowsError, Offer, Pass};
+use super::super::{Egress, FlowsError, Offer, Own, Pass};
 use super::*;
 use crate::{Blackout, Change, During, Way};
 
@@ -86,8 +86,11 @@ impl Egress for Metered {
 #[test]
 fn what_stands_before_the_network_can_hold_datagrams_back() {
     let mut metered = flow(cubic);
-    let meter = || Box::new(Metered { bytes_per_s: 4.0 * MBIT, free_at: Duration::ZERO }) as Box<dyn Egress>;
-    metered.sender.egress = Arc::new(meter);
+    let own = || Own {
+        controller: (cubic().make)().controller,
+        egress: Box::new(Metered { bytes_per_s: 4.0 * MBIT, free_at: Duration::ZERO }),
+    };
+    metered.sender.make = Arc::new(own);
     let outcome = play(&scenario(link(20.0, 40.0, 0.0), vec![metered], 8), 1);
     let share = outcome.goodput_bytes_per_s(0, seconds(3, 8)) / (4.0 * MBIT);
     assert!((0.94..0.99).contains(&share), "{share}");
