@@ -18,7 +18,7 @@ fn refused(rest: &str) -> String {
 #[test]
 fn the_built_in_plans_are_sound_and_say_what_they_are_for() {
     let all = builtin().expect("sound");
-    assert_eq!(all.len(), 3);
+    assert_eq!(all.len(), 4);
     for (name, description) in all {
         assert_eq!(load(name).expect("sound").name, name);
         assert!(!description.is_empty());
