@@ -119,5 +119,5 @@ fn what_cannot_be_run_is_refused_in_one_line() {
         assert!(errors.starts_with(begin) && errors.lines().count() == 1, "{errors}");
     }
     let (listed, _, content) = flows(&["--list"]);
-    assert!(content && listed.lines().count() == 3 && listed.starts_with("stock "), "{listed}");
+    assert!(content && listed.lines().count() == 4 && listed.starts_with("stock "), "{listed}");
 }
