@@ -13,6 +13,7 @@
 //! ```
 
 mod args;
+mod awake;
 mod check;
 mod datagrams;
 mod flow;

@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use super::{
     args::{CheckArgs, TcpArgs},
+    awake::Awake,
     datagrams::{Losses, RoundTrips, losses, round_trips},
     flow::{Flow, flow},
     plan::plan,
@@ -44,7 +45,9 @@ struct OneFlow {
 pub(super) fn check(args: &CheckArgs) -> Result<u8> {
     let (lab, plan) = started(plan(&args.link)?)?;
     let profile = &plan.profile;
+    let awake = Awake::keep();
     let round_trips = round_trips(&lab, profile, args.echoes)?;
+    drop(awake);
     let losses =
         [losses(&lab, profile, Way::Up, args.packets)?, losses(&lab, profile, Way::Down, args.packets)?];
     let flow = match args.seconds {
