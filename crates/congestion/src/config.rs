@@ -23,7 +23,6 @@ pub enum Mode {
 pub struct LrcConfig {
     mode: Mode,
     signals: Arc<Signals>,
-    max_rate_bytes_per_s: Option<u64>,
 }
 
 impl LrcConfig {
@@ -33,16 +32,21 @@ impl LrcConfig {
         Self { mode, ..Self::default() }
     }
 
+    /// A configuration whose controllers write to signals that are there already.
+    #[must_use]
+    pub fn with_signals(mode: Mode, signals: Arc<Signals>) -> Self {
+        Self { mode, signals }
+    }
+
     /// What the controllers of this configuration tell.
     #[must_use]
     pub fn signals(&self) -> &Arc<Signals> {
         &self.signals
     }
 
-    /// Never sends faster than this, in bytes per second as they are sent, headers of QUIC included. None by default; at least
-    /// 10,000.
+    /// Never sends faster than this; see [`Signals::set_max_rate`]. None by default.
     pub fn max_rate(&mut self, bytes_per_s: Option<u64>) -> &mut Self {
-        self.max_rate_bytes_per_s = bytes_per_s.map(|rate| rate.max(10_000));
+        self.signals.set_max_rate(bytes_per_s);
         self
     }
 
@@ -51,7 +55,7 @@ impl LrcConfig {
     }
 
     pub(crate) fn rate_cap(&self) -> f64 {
-        self.max_rate_bytes_per_s.map_or(f64::INFINITY, |rate| rate as f64)
+        self.signals.max_rate().map_or(f64::INFINITY, |rate| rate as f64)
     }
 }
 

@@ -26,28 +26,42 @@ impl Pacer {
         Self { signals, next: None }
     }
 
-    /// How many datagrams of this length, in bytes, may leave back to back: at least 1, and as many as make up about a
-    /// millisecond.
+    /// How many datagrams of this length, in bytes, may leave back to back: as many as make up about a millisecond, and at least
+    /// 1. Any number where nobody limits the rate.
     #[must_use]
     pub fn max_datagrams(&self, datagram_bytes: usize) -> usize {
-        usize::try_from(self.signals.quantum_bytes()).unwrap_or(usize::MAX) / datagram_bytes.max(1)
+        let quantum_bytes = match (self.signals.quantum_bytes(), self.signals.max_rate()) {
+            (0, None) => u64::MAX,
+            // A millisecond of the cap, where no controller says how much may leave at once.
+            (0, Some(rate)) => rate / 1000,
+            (quantum_bytes, _) => quantum_bytes,
+        };
+        (usize::try_from(quantum_bytes).unwrap_or(usize::MAX) / datagram_bytes.max(1)).max(1)
     }
 
-    /// Asks whether `bytes` of UDP payload may leave now.
+    /// When the next datagram may leave; none when that is now.
+    #[must_use]
+    pub fn not_before(&self, now: Instant) -> Option<Instant> {
+        self.next.filter(|next| *next > now && self.signals.limit_bytes_per_s().is_some())
+    }
+
+    /// Notes that `bytes` of UDP payload have left, whether or not it was their time.
+    pub fn note_sent(&mut self, now: Instant, bytes: usize) {
+        let Some(pace_bytes_per_s) = self.signals.limit_bytes_per_s() else { return };
+        let gap = Duration::from_secs_f64(bytes as f64 / pace_bytes_per_s as f64);
+        let earliest = now.checked_sub(CREDIT).unwrap_or(now);
+        self.next = Some(self.next.map_or(now, |next| next.max(earliest)) + gap);
+    }
+
+    /// Asks whether `bytes` of UDP payload may leave now, and takes note that they do.
     ///
     /// # Errors
     /// When they may.
     pub fn offer(&mut self, now: Instant, bytes: usize) -> Result<(), Instant> {
-        let pace_bytes_per_s = self.signals.pace_bytes_per_s();
-        if pace_bytes_per_s == 0 {
-            return Ok(());
-        }
-        if let Some(next) = self.next.filter(|next| *next > now) {
+        if let Some(next) = self.not_before(now) {
             return Err(next);
         }
-        let gap = Duration::from_secs_f64(bytes as f64 / pace_bytes_per_s as f64);
-        let earliest = now.checked_sub(CREDIT).unwrap_or(now);
-        self.next = Some(self.next.map_or(now, |next| next.max(earliest)) + gap);
+        self.note_sent(now, bytes);
         Ok(())
     }
 }
@@ -82,9 +96,25 @@ mod tests {
     }
 
     #[test]
+    fn a_cap_holds_with_and_without_a_pace() {
+        for pace_bytes_per_s in [0.0, 1e7] {
+            let (mut pacer, start) = pacer(pace_bytes_per_s);
+            pacer.signals.set_max_rate(Some(1_000_000));
+            assert_eq!(pacer.offer(start, 1000), Ok(()));
+            assert_eq!(pacer.offer(start, 1000), Err(start + Duration::from_millis(1)));
+            pacer.signals.set_max_rate(None);
+            assert_eq!(pacer.offer(start, 1000).is_ok(), pace_bytes_per_s == 0.0);
+        }
+    }
+
+    #[test]
     fn without_a_pace_everything_leaves() {
         let (mut pacer, start) = pacer(0.0);
         assert!((0..1000).all(|_| pacer.offer(start, 65_000).is_ok()));
         assert_eq!(pacer.max_datagrams(1000), 3);
+        pacer.signals.clear();
+        assert!(pacer.max_datagrams(1000) > 1000);
+        pacer.signals.set_max_rate(Some(4_000_000));
+        assert_eq!((pacer.max_datagrams(1000), pacer.max_datagrams(9000)), (4, 1));
     }
 }

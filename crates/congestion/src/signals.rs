@@ -8,12 +8,16 @@ use std::time::Duration;
 
 use crate::state::State;
 
+/// The least cap, in bytes per second: less would starve the acknowledgements.
+const LEAST_CAP_BYTES_PER_S: u64 = 10_000;
+
 /// What a connection's controller tells. Written by the controller, read from anywhere.
 #[derive(Debug, Default)]
 pub struct Signals {
     pace_bytes_per_s: AtomicU64,
     quantum_bytes: AtomicU64,
     repeats: AtomicU64,
+    max_rate_bytes_per_s: AtomicU64,
     snapshot: Mutex<Snapshot>,
 }
 
@@ -49,6 +53,33 @@ pub struct Snapshot {
 }
 
 impl Signals {
+    /// Never faster than this, in bytes per second as they are sent, headers of QUIC included, whichever controller decides. Holds
+    /// from now on; at least 10,000.
+    pub fn set_max_rate(&self, bytes_per_s: Option<u64>) {
+        let rate = bytes_per_s.map_or(0, |rate| rate.max(LEAST_CAP_BYTES_PER_S));
+        self.max_rate_bytes_per_s.store(rate, Ordering::Relaxed);
+    }
+
+    /// The cap, if there is one.
+    #[must_use]
+    pub fn max_rate(&self) -> Option<u64> {
+        Some(self.max_rate_bytes_per_s.load(Ordering::Relaxed)).filter(|rate| *rate > 0)
+    }
+
+    /// What a socket has to keep to: the pace or the cap, whichever is less; none while there is neither.
+    #[must_use]
+    pub fn limit_bytes_per_s(&self) -> Option<u64> {
+        let pace = Some(self.pace_bytes_per_s()).filter(|pace| *pace > 0);
+        pace.into_iter().chain(self.max_rate()).min()
+    }
+
+    /// Takes back what a controller told that is there no more.
+    pub fn clear(&self) {
+        self.set_pace(0.0, 0.0);
+        self.set_repeats(0);
+        self.set_snapshot(Snapshot::default());
+    }
+
     /// The pace to keep, in bytes per second of UDP payload; 0 while there is none yet.
     #[must_use]
     pub fn pace_bytes_per_s(&self) -> u64 {

@@ -16,6 +16,7 @@ use rustls::pki_types::CertificateDer;
 
 pub use progress::{Progress, Stalled};
 
+use crate::sending::{Sender, Sending};
 use crate::socket::SocketBuffers;
 use crate::stream::{FrameReceiver, FrameSender};
 use crate::{tls, tuning};
@@ -169,6 +170,7 @@ impl From<quinn::ConnectionStats> for Stats {
 pub struct Connection {
     inner: quinn::Connection,
     peer: Fingerprint,
+    sender: Sender,
     window: Arc<ReceiveWindow>,
 }
 
@@ -220,10 +222,11 @@ impl Connection {
     /// Takes over a connection whose handshake is complete, closing it when the peer is not who TLS promised.
     pub(crate) fn authenticated(
         inner: quinn::Connection,
+        sender: Sender,
         window: ReceiveWindow,
     ) -> Result<Self, Unauthenticated> {
         match examine(&inner) {
-            Ok(peer) => Ok(Self { inner, peer, window: Arc::new(window) }),
+            Ok(peer) => Ok(Self { inner, peer, sender, window: Arc::new(window) }),
             Err(error) => {
                 inner.close(CloseCode::PROTOCOL.0.into(), b"");
                 Err(error)
@@ -247,6 +250,11 @@ impl Connection {
     #[must_use]
     pub fn rtt(&self) -> Duration {
         self.inner.rtt()
+    }
+
+    /// Has this side send so from now on.
+    pub fn set_sending(&self, sending: Sending) {
+        self.sender.set(sending);
     }
 
     /// Counters of the transport: packets, losses, congestion window.

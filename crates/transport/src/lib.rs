@@ -7,7 +7,7 @@
 //! * [`known_hosts`]: the server keys that a client has accepted.
 //! * [`tls`]: TLS 1.3 with pinned keys on both sides; no resumption, no early data.
 //! * [`socket`]: UDP sockets with large buffers.
-//! * `patience`: a congestion controller that answers also after an outage.
+//! * [`sending`]: which congestion controller decides, and a socket that keeps the pace of each connection.
 //! * [`tuning`]: every transport parameter, with its reason.
 //! * [`endpoint`]: [`Listener`] accepts connections, [`Dialer`] makes them.
 //! * [`connection`] and [`stream`]: one authenticated connection and the frames and bodies on its streams.
@@ -18,8 +18,8 @@ pub mod connection;
 pub mod endpoint;
 pub mod identity;
 pub mod known_hosts;
-mod patience;
 pub mod private_file;
+pub mod sending;
 pub mod socket;
 pub mod stream;
 pub mod tls;
@@ -31,5 +31,6 @@ pub use endpoint::{
 };
 pub use identity::{Identity, IdentityError, Role};
 pub use known_hosts::{AddMode, KnownHost, KnownHosts, KnownHostsError};
+pub use sending::{Algorithm, Sending};
 pub use stream::{FrameReceiver, FrameSender, StreamError};
 pub use tls::ServerTrust;

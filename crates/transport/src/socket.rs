@@ -3,11 +3,15 @@
 //! The kernel queues arriving datagrams while the process is busy elsewhere. With its default of about 200 KB the
 //! queue overflows within 2 ms at 1 Gbit/s, and what is dropped there looks like loss on the path.
 
+mod paced;
+
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use rustix::net::sockopt;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
+
+pub(crate) use paced::PacedSocket;
 
 /// What is asked of the kernel for each direction, in bytes: 60 ms of a 1 Gbit/s path.
 pub const REQUESTED_BUFFER_BYTES: usize = 8 * 1024 * 1024;

@@ -14,6 +14,7 @@ use rustls::AlertDescription;
 use super::{EndpointSeed, race};
 use crate::connection::{Connection, ConnectionLost, ReceiveWindow, Unauthenticated, canonical};
 use crate::identity::Identity;
+use crate::sending::{LaneRuntime, Sender, Sending};
 use crate::socket::{self, SocketBuffers};
 use crate::tls::{self, SERVER_NAME, ServerTrust, TlsConfigError, Verdict, VerdictCell};
 use crate::tuning;
@@ -90,6 +91,7 @@ impl DialError {
 #[derive(Clone, Debug)]
 pub struct Dialer {
     shared: Arc<Shared>,
+    sending: Sending,
 }
 
 #[derive(Debug)]
@@ -132,12 +134,20 @@ impl Dialer {
         seed: Option<EndpointSeed>,
     ) -> Result<Self, DialError> {
         let config = tuning::endpoint_config(seed.map(|seed| seed.0));
-        let endpoint = Endpoint::new_with_abstract_socket(config, None, socket, runtime)?;
+        let runtime = LaneRuntime::new(runtime);
+        let endpoint = Endpoint::new_with_abstract_socket(config, None, runtime.pace(socket), runtime)?;
         Ok(Self::with_sockets(identity, Sockets::Virtual(endpoint)))
     }
 
     fn with_sockets(identity: &Identity, sockets: Sockets) -> Self {
-        Self { shared: Arc::new(Shared { identity: identity.clone(), sockets }) }
+        let shared = Shared { identity: identity.clone(), sockets };
+        Self { shared: Arc::new(shared), sending: Sending::default() }
+    }
+
+    /// The same dialer, whose connections are to send so.
+    #[must_use]
+    pub fn with_sending(self, sending: Sending) -> Self {
+        Self { sending, ..self }
     }
 
     /// The fingerprint of the key that servers get to see.
@@ -198,13 +208,15 @@ impl Dialer {
         let addr = canonical(addr);
         let verdict = Arc::new(VerdictCell::new());
         let tls = tls::client_config(&self.shared.identity, trust, verdict.clone())?;
-        let connecting = self
-            .endpoint(addr)?
-            .connect_with(tuning::client_config(tls, self.datagram_limit(addr)), addr, SERVER_NAME)
+        let (endpoint, sender) = (self.endpoint(addr)?, Sender::new(self.sending));
+        let config = tuning::client_config(tls, self.datagram_limit(addr), sender.governor.clone());
+        let connecting = sender
+            .lane
+            .enter(|| endpoint.connect_with(config, addr, SERVER_NAME))
             .map_err(|error| not_started(&error, addr))?;
         let connection = connecting.await.map_err(|error| failed(error.into(), verdict.get()))?;
         let window = ReceiveWindow::new(self.socket_buffers(), tuning::CLIENT_RECEIVE_WINDOW);
-        Ok(Connection::authenticated(connection, window)?)
+        Ok(Connection::authenticated(connection, sender, window)?)
     }
 
     /// Up to which size datagrams to an address may be tried.
@@ -230,7 +242,12 @@ impl Dialer {
         }
         let socket = socket::bind_client(addr.is_ipv6())?;
         sockets.buffers = SocketBuffers::of(&socket).ok();
-        let endpoint = Endpoint::new(tuning::endpoint_config(None), None, socket, Arc::new(TokioRuntime))?;
+        let endpoint = Endpoint::new(
+            tuning::endpoint_config(None),
+            None,
+            socket,
+            LaneRuntime::new(Arc::new(TokioRuntime)),
+        )?;
         let slot = if addr.is_ipv6() { &mut sockets.v6 } else { &mut sockets.v4 };
         *slot = Some(endpoint.clone());
         Ok(endpoint)

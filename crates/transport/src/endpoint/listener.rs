@@ -12,6 +12,7 @@ use quinn::{AsyncUdpSocket, Endpoint, Runtime, ServerConfig, TokioRuntime};
 use super::EndpointSeed;
 use crate::connection::{Connection, ConnectionLost, ReceiveWindow, Unauthenticated, canonical};
 use crate::identity::Identity;
+use crate::sending::{LaneRuntime, Sender, Sending};
 use crate::socket::{self, SocketBuffers};
 use crate::tls::{self, TlsConfigError};
 use crate::tuning;
@@ -53,8 +54,9 @@ pub enum AcceptError {
 pub struct Listener {
     endpoint: Endpoint,
     buffers: Option<SocketBuffers>,
-    /// For clients on routes that the system knows; none on a virtual network, where it knows none.
-    config: Option<Arc<ServerConfig>>,
+    config: Arc<ServerConfig>,
+    /// Whether the system knows the routes to clients; on a virtual network it knows none.
+    has_routes: bool,
     fingerprint: Fingerprint,
 }
 
@@ -69,9 +71,9 @@ impl Listener {
         let config = tuning::server_config(tls::server_config(identity)?);
         let socket = socket::bind(addr).map_err(|source| BindError::Socket { addr, source })?;
         let buffers = SocketBuffers::of(&socket).ok();
-        let runtime = Arc::new(TokioRuntime);
+        let runtime = LaneRuntime::new(Arc::new(TokioRuntime));
         let endpoint = Endpoint::new(tuning::endpoint_config(None), Some(config.clone()), socket, runtime)?;
-        Ok(Self { endpoint, buffers, config: Some(Arc::new(config)), fingerprint: identity.fingerprint() })
+        Ok(Self { endpoint, buffers, config: Arc::new(config), has_routes: true, fingerprint: identity.fingerprint() })
     }
 
     /// As [`Listener::bind`], on a socket that is not one of the system's, with the clock and executor to drive it: a
@@ -87,8 +89,11 @@ impl Listener {
     ) -> Result<Self, BindError> {
         let config = tuning::server_config(tls::server_config(identity)?);
         let endpoint_config = tuning::endpoint_config(seed.map(|seed| seed.0));
-        let endpoint = Endpoint::new_with_abstract_socket(endpoint_config, Some(config), socket, runtime)?;
-        Ok(Self { endpoint, buffers: None, config: None, fingerprint: identity.fingerprint() })
+        let (runtime, server) = (LaneRuntime::new(runtime), Some(config.clone()));
+        let socket = runtime.pace(socket);
+        let endpoint = Endpoint::new_with_abstract_socket(endpoint_config, server, socket, runtime)?;
+        let (config, fingerprint) = (Arc::new(config), identity.fingerprint());
+        Ok(Self { endpoint, buffers: None, config, has_routes: false, fingerprint })
     }
 
     /// The address that the socket is bound to.
@@ -116,7 +121,8 @@ impl Listener {
     /// Do not await a handshake in the loop that calls this: one silent client would hold up all others.
     pub async fn accept(&self) -> Option<Incoming> {
         let attempt = self.endpoint.accept().await?;
-        Some(Incoming { attempt, config: self.config.clone(), buffers: self.buffers })
+        let (config, has_routes) = (self.config.clone(), self.has_routes);
+        Some(Incoming { attempt, config, has_routes, buffers: self.buffers })
     }
 
     /// How many connections are open, handshakes included.
@@ -148,7 +154,8 @@ impl Listener {
 #[derive(Debug)]
 pub struct Incoming {
     attempt: quinn::Incoming,
-    config: Option<Arc<ServerConfig>>,
+    config: Arc<ServerConfig>,
+    has_routes: bool,
     buffers: Option<SocketBuffers>,
 }
 
@@ -188,18 +195,16 @@ impl Incoming {
     /// # Errors
     /// [`AcceptError`].
     pub async fn finish(self) -> Result<Connection, AcceptError> {
-        let connecting = match self.config.as_deref().zip(socket::datagram_limit(self.remote_addr())) {
-            Some((config, datagram_bytes)) => {
-                let mut config = config.clone();
-                config.transport_config(Arc::new(tuning::server_transport(datagram_bytes)));
-                self.attempt.accept_with(Arc::new(config))
-            }
-            None => self.attempt.accept(),
-        };
+        let known = self.has_routes.then(|| socket::datagram_limit(self.remote_addr())).flatten();
+        let datagram_bytes = known.unwrap_or(tuning::ETHERNET_DATAGRAM_BYTES);
+        let sender = Sender::new(Sending::default());
+        let mut config = (*self.config).clone();
+        config.transport_config(Arc::new(tuning::server_transport(datagram_bytes, sender.governor.clone())));
+        let connecting = sender.lane.enter(|| self.attempt.accept_with(Arc::new(config)));
         let connecting = connecting.map_err(ConnectionLost::from)?;
         let connection = connecting.await.map_err(ConnectionLost::from)?;
         // Nothing until the client is admitted.
         let window = ReceiveWindow::new(self.buffers, 0);
-        Ok(Connection::authenticated(connection, window)?)
+        Ok(Connection::authenticated(connection, sender, window)?)
     }
 }

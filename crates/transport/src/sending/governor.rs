@@ -1,0 +1,182 @@
+//! The controller that quinn is given: it decides nothing itself, but lets the controller decide that is wanted now.
+
+use std::{
+    any::Any,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Instant,
+};
+
+use fulmar_congestion::{LrcConfig, Mode, Signals};
+use quinn::congestion::{
+    BbrConfig, Controller, ControllerFactory, ControllerMetrics, CubicConfig, NewRenoConfig,
+};
+use quinn_proto::RttEstimator;
+
+use super::{Algorithm, patience::PatientConfig};
+
+/// Makes the controllers of one connection.
+pub(crate) struct GovernorConfig {
+    wanted: AtomicU8,
+    signals: Arc<Signals>,
+}
+
+impl GovernorConfig {
+    pub(crate) fn new(algorithm: Algorithm, signals: Arc<Signals>) -> Self {
+        Self { wanted: AtomicU8::new(algorithm as u8), signals }
+    }
+
+    /// Has the connection follow another controller, which begins anew with what it finds.
+    pub(crate) fn set(&self, algorithm: Algorithm) {
+        self.wanted.store(algorithm as u8, Ordering::Relaxed);
+    }
+
+    pub(crate) fn wanted(&self) -> Algorithm {
+        let wanted = self.wanted.load(Ordering::Relaxed);
+        let all = [Algorithm::Lrc, Algorithm::Cubic, Algorithm::NewReno, Algorithm::Bbr];
+        all.into_iter().find(|algorithm| *algorithm as u8 == wanted).unwrap_or_default()
+    }
+
+    fn controller(&self, algorithm: Algorithm, now: Instant, current_mtu: u16) -> Box<dyn Controller> {
+        self.signals.clear();
+        let patient = match algorithm {
+            Algorithm::Lrc => {
+                PatientConfig::new(LrcConfig::with_signals(Mode::Paced, self.signals.clone()))
+            }
+            Algorithm::Cubic => PatientConfig::new(CubicConfig::default()),
+            Algorithm::NewReno => PatientConfig::new(NewRenoConfig::default()),
+            Algorithm::Bbr => PatientConfig::new(BbrConfig::default()),
+        };
+        Arc::new(patient).build(now, current_mtu)
+    }
+}
+
+impl fmt::Debug for GovernorConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GovernorConfig").field("wanted", &self.wanted()).finish_non_exhaustive()
+    }
+}
+
+impl ControllerFactory for GovernorConfig {
+    fn build(self: Arc<Self>, now: Instant, current_mtu: u16) -> Box<dyn Controller> {
+        let algorithm = self.wanted();
+        let inner = self.controller(algorithm, now, current_mtu);
+        Box::new(Governor { config: self, algorithm, inner, mtu: current_mtu })
+    }
+}
+
+struct Governor {
+    config: Arc<GovernorConfig>,
+    algorithm: Algorithm,
+    inner: Box<dyn Controller>,
+    mtu: u16,
+}
+
+impl Governor {
+    fn follow(&mut self, now: Instant) {
+        let wanted = self.config.wanted();
+        if wanted != self.algorithm {
+            self.algorithm = wanted;
+            self.inner = self.config.controller(wanted, now, self.mtu);
+        }
+    }
+}
+
+impl Controller for Governor {
+    fn on_sent(&mut self, now: Instant, bytes: u64, last_packet_number: u64) {
+        self.follow(now);
+        self.inner.on_sent(now, bytes, last_packet_number);
+    }
+
+    fn on_ack(&mut self, now: Instant, sent: Instant, bytes: u64, app_limited: bool, rtt: &RttEstimator) {
+        self.inner.on_ack(now, sent, bytes, app_limited, rtt);
+    }
+
+    fn on_end_acks(&mut self, now: Instant, in_flight: u64, app_limited: bool, largest: Option<u64>) {
+        self.follow(now);
+        self.inner.on_end_acks(now, in_flight, app_limited, largest);
+    }
+
+    fn on_congestion_event(&mut self, now: Instant, sent: Instant, is_persistent: bool, lost_bytes: u64) {
+        self.inner.on_congestion_event(now, sent, is_persistent, lost_bytes);
+    }
+
+    fn on_mtu_update(&mut self, new_mtu: u16) {
+        self.mtu = new_mtu;
+        self.inner.on_mtu_update(new_mtu);
+    }
+
+    fn window(&self) -> u64 {
+        self.inner.window()
+    }
+
+    fn metrics(&self) -> ControllerMetrics {
+        self.inner.metrics()
+    }
+
+    fn clone_box(&self) -> Box<dyn Controller> {
+        Box::new(Self { config: self.config.clone(), inner: self.inner.clone_box(), ..*self })
+    }
+
+    fn initial_window(&self) -> u64 {
+        self.inner.initial_window()
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self.inner.into_any()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fulmar_congestion::Lrc;
+    use quinn::congestion::{Bbr, Cubic, NewReno};
+
+    use super::*;
+
+    fn governor() -> (Arc<GovernorConfig>, Box<dyn Controller>, Instant) {
+        let now = Instant::now();
+        let config = Arc::new(GovernorConfig::new(Algorithm::Lrc, Arc::default()));
+        let controller = config.clone().build(now, 1200);
+        (config, controller, now)
+    }
+
+    fn is<T: 'static>(controller: &dyn Controller) -> bool {
+        controller.clone_box().into_any().is::<T>()
+    }
+
+    #[test]
+    fn the_controller_that_is_wanted_takes_over_with_the_next_packet() {
+        let (config, mut controller, now) = governor();
+        assert!(is::<Lrc>(&*controller));
+        assert!(config.signals.pace_bytes_per_s() > 0);
+        let takes_over: [(Algorithm, fn(&dyn Controller) -> bool); 4] = [
+            (Algorithm::Cubic, is::<Cubic>),
+            (Algorithm::NewReno, is::<NewReno>),
+            (Algorithm::Bbr, is::<Bbr>),
+            (Algorithm::Lrc, is::<Lrc>),
+        ];
+        for (algorithm, is_it) in takes_over {
+            config.set(algorithm);
+            assert!(!is_it(&*controller), "not before");
+            controller.on_sent(now, 1200, 1);
+            assert!(is_it(&*controller), "{algorithm:?}");
+            assert_eq!(config.signals.pace_bytes_per_s() > 0, algorithm == Algorithm::Lrc);
+        }
+    }
+
+    #[test]
+    fn a_controller_that_takes_over_knows_the_size_of_packets() {
+        let (config, mut controller, now) = governor();
+        let initial_window = controller.initial_window();
+        config.set(Algorithm::Cubic);
+        controller.on_sent(now, 1200, 1);
+        controller.on_mtu_update(6000);
+        config.set(Algorithm::Lrc);
+        controller.on_sent(now, 6000, 2);
+        assert_eq!(controller.initial_window(), 5 * initial_window);
+    }
+}
