@@ -57,6 +57,8 @@ pub struct Lrc {
     rival: Rival,
     startup: Startup,
     cycle: Cycle,
+    /// Whether the application limited the last round.
+    idled: bool,
     /// What was sent until this many bytes are delivered was limited by the application.
     app_limited_until: u64,
     /// Of the running batch of acknowledgements: what left last, and the least round trip in seconds.
@@ -87,6 +89,7 @@ impl Lrc {
             rival: Rival::new(now),
             startup: Startup::new(mtu),
             cycle: Cycle::new(now),
+            idled: true,
             app_limited_until: 0,
             newest: None,
             batch_rtt: f64::MAX,
@@ -130,6 +133,7 @@ impl Lrc {
     fn end_round(&mut self, now: Instant) {
         let number = self.round.number;
         let ended = self.round.end(now, self.totals);
+        self.idled = ended.app_limited;
         let base_rtt = self.path.base_rtt();
         let queued = Queued {
             least: (ended.min_rtt - base_rtt).max(0.0),
@@ -188,7 +192,7 @@ impl Lrc {
         let look = Look {
             round: self.round.number,
             round_began,
-            app_limited: self.round.app_limited,
+            app_limited: self.idled,
             capacity: self.capacity.bytes_per_s(),
             held_s,
         };
@@ -243,7 +247,9 @@ impl Lrc {
         let cap = self.config.rate_cap();
         if self.pace > cap {
             self.pace = cap;
-            self.window = self.window.min((cap * self.path.smoothed_rtt).max(4.0 * self.mtu));
+            if !self.paces() {
+                self.window = self.window.min((cap * self.path.smoothed_rtt).max(4.0 * self.mtu));
+            }
         }
     }
 
@@ -264,9 +270,9 @@ impl Lrc {
     fn publish(&self) {
         let signals = self.config.signals();
         let pace = self.pace.max(LEAST_PACE);
-        // Start-up sends trains, for what they tell.
+        // Start-up sends trains, for what they tell; under a cap they tell nothing that matters.
         let quantum = match self.state() {
-            State::Startup => MOST_BACK_TO_BACK * self.mtu,
+            State::Startup if pace < self.config.rate_cap() => MOST_BACK_TO_BACK * self.mtu,
             _ => (pace * QUANTUM_S).clamp(self.mtu, MOST_BACK_TO_BACK * self.mtu),
         };
         signals.set_pace(pace, quantum);
@@ -308,8 +314,10 @@ impl Lrc {
         let stamp = newest.stamp;
         // What drained after start-up counts as slow only once it is over: the drain itself is to be measured.
         let slowed = stamp.state.slows() && (stamp.state == State::Down || self.state() != State::Drain);
-        self.round.note(rtt, stamp.app_limited, slowed);
-        self.path.note(now, rtt, self.round.min_rtt());
+        // See `Path::note`: this one tells of no queue.
+        let seen = if stamp.app_limited { rtt.min(self.path.base_rtt()) } else { rtt };
+        self.round.note(seen, stamp.app_limited, slowed);
+        self.path.note(now, rtt, self.round.min_rtt(), stamp.app_limited);
         let length = RoundLength {
             short: self.state() == State::Startup,
             mtu: self.mtu,

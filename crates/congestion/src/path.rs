@@ -54,16 +54,21 @@ impl Path {
         }
     }
 
-    /// Notes the least round trip of an acknowledgement; `round_min` is the least of the running round.
-    pub(crate) fn note(&mut self, now: Instant, rtt: f64, round_min: f64) {
+    /// Notes the least round trip of an acknowledgement; `round_min` is the least of the running round. Of packets behind which the
+    /// application had no more, only the base is learnt: their receiver may hold the acknowledgement back (RFC 9000 section 13.2.1),
+    /// 25 ms as a rule, which looks like a queue.
+    pub(crate) fn note(&mut self, now: Instant, rtt: f64, round_min: f64, app_limited: bool) {
         self.least_since = self.least_since.min(rtt);
-        self.jitter += ((rtt - round_min).max(0.0) - self.jitter) / 64.0;
         let seen = rtt <= self.base_rtt * 1.01 + 0.0002;
         if seen || now.saturating_duration_since(self.base_seen) > BASE_LIFETIME {
             self.base_rtt = if seen { self.base_rtt.min(rtt) } else { self.least_since };
             self.base_seen = now;
             self.least_since = f64::MAX;
         }
+        if app_limited {
+            return;
+        }
+        self.jitter += ((rtt - round_min).max(0.0) - self.jitter) / 64.0;
         if self.recent.len() == RECENT {
             self.recent.pop_front();
         }
@@ -108,10 +113,10 @@ mod tests {
         let start = Instant::now();
         let mut path = Path::new(start);
         for (ms, rtt) in [(0, 0.120), (100, 0.100), (200, 0.150), (10_100, 0.150)] {
-            path.note(at(start, ms), rtt, rtt);
+            path.note(at(start, ms), rtt, rtt, false);
         }
         assert_eq!(path.base_rtt(), 0.100, "exactly ten seconds are not more than ten");
-        path.note(at(start, 10_101), 0.140, 0.140);
+        path.note(at(start, 10_101), 0.140, 0.140, false);
         assert_eq!(path.base_rtt(), 0.140, "the least since it was last seen");
     }
 
@@ -119,9 +124,9 @@ mod tests {
     fn a_base_that_is_nearly_seen_again_lives_on() {
         let start = Instant::now();
         let mut path = Path::new(start);
-        path.note(start, 0.100, 0.100);
-        path.note(at(start, 9000), 0.1011, 0.1011);
-        path.note(at(start, 15_000), 0.130, 0.130);
+        path.note(start, 0.100, 0.100, false);
+        path.note(at(start, 9000), 0.1011, 0.1011, false);
+        path.note(at(start, 15_000), 0.130, 0.130, false);
         assert_eq!(path.base_rtt(), 0.100);
     }
 
@@ -131,12 +136,12 @@ mod tests {
         let mut path = Path::new(start);
         for step in 0..6 {
             assert_eq!(path.quarter_queue(at(start, step)), None);
-            path.note(at(start, step), 0.100 + step as f64 / 1e3, 0.100);
+            path.note(at(start, step), 0.100 + step as f64 / 1e3, 0.100, false);
         }
         assert_eq!(path.quarter_queue(at(start, 24)), None, "a quarter of 100 ms");
         assert_eq!(path.quarter_queue(at(start, 25)), Some(0.0));
         for _ in 0..6 {
-            path.note(at(start, 40), 0.108, 0.100);
+            path.note(at(start, 40), 0.108, 0.100, false);
         }
         let queue = path.quarter_queue(at(start, 50)).expect("it is over");
         assert!((queue - 0.008).abs() < 1e-9, "{queue}");

@@ -1,6 +1,7 @@
 //! One authenticated connection: who the peer is, its streams, and how it ends.
 
 mod progress;
+mod stats;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,8 +16,9 @@ use quinn::crypto::rustls::HandshakeData;
 use rustls::pki_types::CertificateDer;
 
 pub use progress::{Progress, Stalled};
+pub use stats::Stats;
 
-use crate::sending::{Sender, Sending};
+use crate::sending::{Prober, Sender, Sending};
 use crate::socket::SocketBuffers;
 use crate::stream::{FrameReceiver, FrameSender};
 use crate::{tls, tuning};
@@ -130,40 +132,6 @@ pub enum Unauthenticated {
 #[error("the TLS exporter refuses this label or context")]
 pub struct ExporterError;
 
-/// What the transport has counted and measured on one connection so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// The smoothed estimate of the round-trip time (RFC 9002 section 5.3).
-    pub rtt: Duration,
-    /// How many bytes may be in flight (RFC 9002 section 7).
-    pub congestion_window_bytes: u64,
-    /// The largest UDP payload that the path is known to carry (RFC 9000 section 14).
-    pub path_mtu_bytes: u16,
-    /// Packets sent, probes of the path's MTU among them.
-    pub sent_packets: u64,
-    /// Packets sent and declared lost (RFC 9002 section 6). Lost probes are not counted.
-    pub lost_packets: u64,
-    /// Bytes of UDP payload sent.
-    pub sent_bytes: u64,
-    /// Bytes of UDP payload received.
-    pub received_bytes: u64,
-}
-
-impl From<quinn::ConnectionStats> for Stats {
-    fn from(stats: quinn::ConnectionStats) -> Self {
-        let path = stats.path;
-        Self {
-            rtt: path.rtt,
-            congestion_window_bytes: path.cwnd,
-            path_mtu_bytes: path.current_mtu,
-            sent_packets: path.sent_packets,
-            lost_packets: path.lost_packets,
-            sent_bytes: stats.udp_tx.bytes,
-            received_bytes: stats.udp_rx.bytes,
-        }
-    }
-}
-
 /// An authenticated connection. Clones are handles to the same connection; it closes when the last handle and the last
 /// stream are gone, or on [`Connection::close`].
 #[derive(Clone, Debug)]
@@ -172,6 +140,8 @@ pub struct Connection {
     peer: Fingerprint,
     sender: Sender,
     window: Arc<ReceiveWindow>,
+    /// Held for as long as the connection is; ends with the last handle.
+    _prober: Arc<Prober>,
 }
 
 /// How much a connection may buffer, which depends on its path. It only ever grows: quinn gives each growth out as new
@@ -226,7 +196,10 @@ impl Connection {
         window: ReceiveWindow,
     ) -> Result<Self, Unauthenticated> {
         match examine(&inner) {
-            Ok(peer) => Ok(Self { inner, peer, sender, window: Arc::new(window) }),
+            Ok(peer) => {
+                let prober = Arc::new(Prober::start(inner.clone(), sender.lane.clone()));
+                Ok(Self { inner, peer, sender, window: Arc::new(window), _prober: prober })
+            }
             Err(error) => {
                 inner.close(CloseCode::PROTOCOL.0.into(), b"");
                 Err(error)
@@ -257,10 +230,10 @@ impl Connection {
         self.sender.set(sending);
     }
 
-    /// Counters of the transport: packets, losses, congestion window.
+    /// What the transport has counted and measured so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.inner.stats().into()
+        Stats::new(self.inner.stats(), &self.sender)
     }
 
     /// What tells whether anything moves on the streams of this connection.

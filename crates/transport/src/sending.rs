@@ -10,6 +10,7 @@
 mod governor;
 mod lane;
 mod patience;
+mod tail;
 
 use std::{num::NonZeroU64, sync::Arc};
 
@@ -17,6 +18,7 @@ use fulmar_proto::hello::Congestion;
 
 pub(crate) use governor::GovernorConfig;
 pub(crate) use lane::{Lane, LaneRuntime};
+pub(crate) use tail::Prober;
 
 /// A congestion controller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,7 +76,7 @@ pub(crate) struct Sender {
 impl Sender {
     pub(crate) fn new(sending: Sending) -> Self {
         let lane = Arc::new(Lane::default());
-        let governor = Arc::new(GovernorConfig::new(sending.algorithm, lane.signals().clone()));
+        let governor = Arc::new(GovernorConfig::new(sending.algorithm, lane.clone()));
         let this = Self { lane, governor };
         this.set(sending);
         this

@@ -55,6 +55,10 @@ pub const ETHERNET_DATAGRAM_BYTES: u16 = 1452;
 /// stay below 65,507 bytes: the kernel refuses more, and quinn drops them without a word.
 pub const MAX_DATAGRAM_BYTES: u16 = 6500;
 
+/// What is kept of a peer's datagrams, in bytes. They are probes of one byte that nobody reads (`sending::tail`); quinn drops
+/// the oldest.
+pub const PROBE_BUFFER_BYTES: usize = 64;
+
 /// Streams that a client may open before it is admitted: its Hello and a few commands right behind it.
 pub const STREAMS_BEFORE_ADMISSION: u32 = 8;
 
@@ -183,7 +187,7 @@ fn common(datagram_bytes: u16, governor: Arc<GovernorConfig>) -> TransportConfig
         // Without fairness a stream's repairs wait until all new data of its priority has been sent.
         .send_fairness(true)
         .max_concurrent_uni_streams(VarInt::from_u32(0))
-        .datagram_receive_buffer_size(None)
+        .datagram_receive_buffer_size(Some(PROBE_BUFFER_BYTES))
         .mtu_discovery_config(Some(mtu))
         .congestion_controller_factory(governor);
     transport

@@ -108,3 +108,26 @@ fn a_mark_of_the_network_is_congestion_and_no_loss() {
     assert!(lrc.loss.is_congested());
     assert_eq!(lrc.totals.lost_bytes, 0);
 }
+
+#[test]
+fn acknowledgements_that_a_receiver_holds_back_are_no_queue() {
+    let start = Instant::now();
+    let mut lrc = Lrc::new(LrcConfig::new(Mode::Paced), start, 1200);
+    let mut now = start;
+    for request in 0..200 {
+        lrc.on_sent(now, 400, 0);
+        // Every other one has to wait for 25 ms.
+        let rtt_ms = if request % 2 == 0 { 50 } else { 75 };
+        let sent = now;
+        now += Duration::from_millis(rtt_ms);
+        lrc.note_acked(now, sent, 400, 0.06);
+        lrc.on_end_acks(now, 0, true, None);
+        now += Duration::from_millis(200);
+    }
+    assert_eq!(
+        lrc.state(),
+        State::Startup,
+        "nothing was learnt of the path, so that it has yet to be looked for"
+    );
+    assert!(lrc.window >= INITIAL_PACKETS * 1200.0);
+}

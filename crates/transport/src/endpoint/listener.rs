@@ -73,7 +73,13 @@ impl Listener {
         let buffers = SocketBuffers::of(&socket).ok();
         let runtime = LaneRuntime::new(Arc::new(TokioRuntime));
         let endpoint = Endpoint::new(tuning::endpoint_config(None), Some(config.clone()), socket, runtime)?;
-        Ok(Self { endpoint, buffers, config: Arc::new(config), has_routes: true, fingerprint: identity.fingerprint() })
+        Ok(Self {
+            endpoint,
+            buffers,
+            config: Arc::new(config),
+            has_routes: true,
+            fingerprint: identity.fingerprint(),
+        })
     }
 
     /// As [`Listener::bind`], on a socket that is not one of the system's, with the clock and executor to drive it: a

@@ -7,26 +7,26 @@ use std::{
         Arc,
         atomic::{AtomicU8, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use fulmar_congestion::{LrcConfig, Mode, Signals};
+use fulmar_congestion::{LrcConfig, Mode};
 use quinn::congestion::{
     BbrConfig, Controller, ControllerFactory, ControllerMetrics, CubicConfig, NewRenoConfig,
 };
 use quinn_proto::RttEstimator;
 
-use super::{Algorithm, patience::PatientConfig};
+use super::{Algorithm, Lane, patience::PatientConfig};
 
 /// Makes the controllers of one connection.
 pub(crate) struct GovernorConfig {
     wanted: AtomicU8,
-    signals: Arc<Signals>,
+    lane: Arc<Lane>,
 }
 
 impl GovernorConfig {
-    pub(crate) fn new(algorithm: Algorithm, signals: Arc<Signals>) -> Self {
-        Self { wanted: AtomicU8::new(algorithm as u8), signals }
+    pub(crate) fn new(algorithm: Algorithm, lane: Arc<Lane>) -> Self {
+        Self { wanted: AtomicU8::new(algorithm as u8), lane }
     }
 
     /// Has the connection follow another controller, which begins anew with what it finds.
@@ -41,10 +41,10 @@ impl GovernorConfig {
     }
 
     fn controller(&self, algorithm: Algorithm, now: Instant, current_mtu: u16) -> Box<dyn Controller> {
-        self.signals.clear();
+        self.lane.signals().clear();
         let patient = match algorithm {
             Algorithm::Lrc => {
-                PatientConfig::new(LrcConfig::with_signals(Mode::Paced, self.signals.clone()))
+                PatientConfig::new(LrcConfig::with_signals(Mode::Paced, self.lane.signals().clone()))
             }
             Algorithm::Cubic => PatientConfig::new(CubicConfig::default()),
             Algorithm::NewReno => PatientConfig::new(NewRenoConfig::default()),
@@ -64,7 +64,7 @@ impl ControllerFactory for GovernorConfig {
     fn build(self: Arc<Self>, now: Instant, current_mtu: u16) -> Box<dyn Controller> {
         let algorithm = self.wanted();
         let inner = self.controller(algorithm, now, current_mtu);
-        Box::new(Governor { config: self, algorithm, inner, mtu: current_mtu })
+        Box::new(Governor { config: self, algorithm, inner, mtu: current_mtu, rtt: None })
     }
 }
 
@@ -73,6 +73,7 @@ struct Governor {
     algorithm: Algorithm,
     inner: Box<dyn Controller>,
     mtu: u16,
+    rtt: Option<Duration>,
 }
 
 impl Governor {
@@ -88,15 +89,18 @@ impl Governor {
 impl Controller for Governor {
     fn on_sent(&mut self, now: Instant, bytes: u64, last_packet_number: u64) {
         self.follow(now);
+        self.config.lane.tail().note_sent(now, bytes);
         self.inner.on_sent(now, bytes, last_packet_number);
     }
 
     fn on_ack(&mut self, now: Instant, sent: Instant, bytes: u64, app_limited: bool, rtt: &RttEstimator) {
+        self.rtt = Some(rtt.get());
         self.inner.on_ack(now, sent, bytes, app_limited, rtt);
     }
 
     fn on_end_acks(&mut self, now: Instant, in_flight: u64, app_limited: bool, largest: Option<u64>) {
         self.follow(now);
+        self.config.lane.tail().note_acked(in_flight, self.rtt);
         self.inner.on_end_acks(now, in_flight, app_limited, largest);
     }
 
@@ -152,8 +156,9 @@ mod tests {
     fn the_controller_that_is_wanted_takes_over_with_the_next_packet() {
         let (config, mut controller, now) = governor();
         assert!(is::<Lrc>(&*controller));
-        assert!(config.signals.pace_bytes_per_s() > 0);
-        let takes_over: [(Algorithm, fn(&dyn Controller) -> bool); 4] = [
+        assert!(config.lane.signals().pace_bytes_per_s() > 0);
+        type IsIt = fn(&dyn Controller) -> bool;
+        let takes_over: [(Algorithm, IsIt); 4] = [
             (Algorithm::Cubic, is::<Cubic>),
             (Algorithm::NewReno, is::<NewReno>),
             (Algorithm::Bbr, is::<Bbr>),
@@ -164,7 +169,7 @@ mod tests {
             assert!(!is_it(&*controller), "not before");
             controller.on_sent(now, 1200, 1);
             assert!(is_it(&*controller), "{algorithm:?}");
-            assert_eq!(config.signals.pace_bytes_per_s() > 0, algorithm == Algorithm::Lrc);
+            assert_eq!(config.lane.signals().pace_bytes_per_s() > 0, algorithm == Algorithm::Lrc);
         }
     }
 

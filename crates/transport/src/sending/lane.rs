@@ -18,6 +18,7 @@ use std::{
 use fulmar_congestion::{Pacer, Signals};
 use quinn::{AsyncTimer, AsyncUdpSocket, Runtime};
 
+use super::tail::Tail;
 use crate::socket::PacedSocket;
 
 /// Datagrams up to this length are not held to the pace, in bytes: acknowledgements are not subject to congestion control
@@ -38,13 +39,14 @@ pub(crate) struct Lane {
     signals: Arc<Signals>,
     pacer: Mutex<Pacer>,
     datagram_bytes: AtomicUsize,
+    tail: Tail,
 }
 
 impl Default for Lane {
     fn default() -> Self {
         let signals = Arc::<Signals>::default();
         let pacer = Mutex::new(Pacer::new(signals.clone()));
-        Self { signals, pacer, datagram_bytes: FIRST_DATAGRAM_BYTES.into() }
+        Self { signals, pacer, datagram_bytes: FIRST_DATAGRAM_BYTES.into(), tail: Tail::default() }
     }
 }
 
@@ -61,6 +63,10 @@ impl Lane {
 
     pub(crate) fn signals(&self) -> &Arc<Signals> {
         &self.signals
+    }
+
+    pub(crate) fn tail(&self) -> &Tail {
+        &self.tail
     }
 
     /// How many datagrams may leave at once.

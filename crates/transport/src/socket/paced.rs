@@ -57,7 +57,12 @@ impl PacedSocket {
 impl AsyncUdpSocket for PacedSocket {
     fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
         let inner = self.inner.clone().create_io_poller();
-        Box::pin(PacedPoller { inner, lane: Lane::current(), runtime: self.runtime.clone(), timer: Mutex::default() })
+        Box::pin(PacedPoller {
+            inner,
+            lane: Lane::current(),
+            runtime: self.runtime.clone(),
+            timer: Mutex::default(),
+        })
     }
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {

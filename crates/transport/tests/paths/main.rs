@@ -1,0 +1,5 @@
+//! Connections over simulated paths, on virtual time: the pace of each connection, and what a path may do to one.
+
+mod pace;
+mod rig;
+mod tail;

@@ -1,0 +1,46 @@
+//! The last packets of a transfer are repaired about as fast as those in its middle.
+
+use std::time::Duration;
+
+use fulmar_netsim::virtual_net;
+use fulmar_transport::Sending;
+use tokio::time::{Instant, sleep};
+
+use crate::rig::{SERVER, Site, host, link, stream};
+
+const RTT: Duration = Duration::from_millis(100);
+
+/// How long a message takes of which nothing arrives at first.
+async fn repair(bytes: usize) -> Duration {
+    let site = Site::new();
+    let pair = site.connect(0, &link(100.0, RTT.as_secs_f64() * 1e3), Sending::default()).await;
+    let ((mut send, _hears), (_answers, mut receive)) = stream(&pair).await;
+    // The round trip is known, and nothing is in flight.
+    for _ in 0..20 {
+        send.send(&1u8).await.unwrap();
+        assert_eq!(receive.recv::<u8>().await.unwrap(), Some(1));
+        sleep(3 * RTT).await;
+    }
+    let started = Instant::now();
+    site.network.block(host(0), SERVER);
+    send.send_bytes(vec![7; bytes].into()).await.unwrap();
+    sleep(Duration::from_millis(8)).await;
+    site.network.unblock(host(0), SERVER);
+    let mut left = bytes;
+    while left > 0 {
+        left -= receive.read_body_chunk(left).await.unwrap().len();
+    }
+    started.elapsed()
+}
+
+#[test]
+fn packets_lost_at_the_end_are_repaired_in_one_round_trip_and_a_fifth() {
+    virtual_net::run(async {
+        for bytes in [1000, 20_000] {
+            let took = repair(bytes).await;
+            // Half a round trip more for the way there. A probe timeout would come after 1.3 round trips at the earliest,
+            // and of twenty packets it would repair two.
+            assert!(took <= RTT * 19 / 10, "{bytes} bytes: {took:?}");
+        }
+    });
+}
