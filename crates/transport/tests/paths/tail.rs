@@ -17,18 +17,18 @@ async fn repair(bytes: usize) -> Duration {
     let ((mut send, _hears), (_answers, mut receive)) = stream(&pair).await;
     // The round trip is known, and nothing is in flight.
     for _ in 0..20 {
-        send.send(&1u8).await.unwrap();
-        assert_eq!(receive.recv::<u8>().await.unwrap(), Some(1));
+        send.send(&1u8).await.expect("the connection lives");
+        assert_eq!(receive.recv::<u8>().await.expect("the connection lives"), Some(1));
         sleep(3 * RTT).await;
     }
     let started = Instant::now();
     site.network.block(host(0), SERVER);
-    send.send_bytes(vec![7; bytes].into()).await.unwrap();
+    send.send_bytes(vec![7; bytes].into()).await.expect("the connection lives");
     sleep(Duration::from_millis(8)).await;
     site.network.unblock(host(0), SERVER);
     let mut left = bytes;
     while left > 0 {
-        left -= receive.read_body_chunk(left).await.unwrap().len();
+        left -= receive.read_body_chunk(left).await.expect("the connection lives").len();
     }
     started.elapsed()
 }
