@@ -5,7 +5,7 @@ mod common;
 
 use std::num::NonZeroU64;
 
-use common::{AMPLE, listen};
+use common::{AMPLE, listen, pair, stream};
 use fulmar_transport::{Algorithm, Connection, Dialer, Identity, Sending, ServerTrust};
 use tokio::sync::watch;
 
@@ -57,4 +57,33 @@ async fn three_clients_of_one_socket_are_served_at_three_rates_at_once() {
     let of_the_fastest = |bytes: usize| bytes as f64 / 3e6;
     assert!((0.18..0.32).contains(&of_the_fastest(bytes.0)), "{bytes:?}");
     assert!((0.4..0.6).contains(&of_the_fastest(bytes.1)), "{bytes:?}");
+}
+
+/// quinn hands the kernel ten datagrams at once. Of large ones that is more than it takes, and quinn drops what it refuses.
+#[tokio::test]
+async fn large_datagrams_cross_loopback_without_loss() {
+    let mtu = std::fs::read_to_string("/sys/class/net/lo/mtu").ok().and_then(|mtu| mtu.trim().parse().ok());
+    if mtu.is_none_or(|mtu: u32| mtu < 65_536) {
+        println!("skipped: the loopback interface does not take packets of 65,536 bytes");
+        return;
+    }
+    let pair = pair().await;
+    pair.server.admit();
+    let ((mut send, _hears), (_answers, mut receive)) = stream(&pair).await;
+    let bytes = 32 << 20;
+    let read = async {
+        let mut left = bytes;
+        while left > 0 {
+            left -= receive.read_body_chunk(1 << 20).await.unwrap().len();
+        }
+    };
+    let write = async {
+        for _ in 0..bytes >> 20 {
+            send.send_bytes(vec![7; 1 << 20].into()).await.unwrap();
+        }
+    };
+    tokio::join!(read, write);
+    let stats = pair.client.stats();
+    assert_eq!((stats.path_mtu_bytes, stats.black_holes), (fulmar_transport::tuning::MAX_DATAGRAM_BYTES, 0));
+    assert!(stats.sent_packets < 10_000, "{stats:?}");
 }
