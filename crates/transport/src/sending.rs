@@ -5,16 +5,19 @@
 //! * `governor`: the controller that quinn is given, which follows the wishes.
 //! * `patience`: what every controller needs to answer after an outage.
 //! * `lane`: what the tasks and the socket of one connection have in common: the controller's signals and the pacer.
+//! * `repeats`: which datagrams leave more than once.
 //! * `tail`: what shortens the end of a transfer on a path that loses packets.
 
 mod governor;
 mod lane;
 mod patience;
+mod repeats;
 mod tail;
 
 use std::{num::NonZeroU64, sync::Arc};
 
 use fulmar_proto::hello::Congestion;
+use quinn::Side;
 
 pub(crate) use governor::GovernorConfig;
 pub(crate) use lane::{Lane, LaneRuntime};
@@ -74,8 +77,8 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    pub(crate) fn new(sending: Sending) -> Self {
-        let lane = Arc::new(Lane::default());
+    pub(crate) fn new(side: Side, sending: Sending) -> Self {
+        let lane = Arc::new(Lane::new(side));
         let governor = Arc::new(GovernorConfig::new(sending.algorithm, lane.clone()));
         let this = Self { lane, governor };
         this.set(sending);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use fulmar_proto::code::CloseCode;
 use fulmar_proto::fingerprint::Fingerprint;
 use fulmar_proto::text::Text;
-use quinn::{AsyncUdpSocket, ConnectError, Endpoint, Runtime, TokioRuntime, TransportErrorCode};
+use quinn::{AsyncUdpSocket, ConnectError, Endpoint, Runtime, Side, TokioRuntime, TransportErrorCode};
 use rustls::AlertDescription;
 
 use super::{EndpointSeed, race};
@@ -208,7 +208,7 @@ impl Dialer {
         let addr = canonical(addr);
         let verdict = Arc::new(VerdictCell::new());
         let tls = tls::client_config(&self.shared.identity, trust, verdict.clone())?;
-        let (endpoint, sender) = (self.endpoint(addr)?, Sender::new(self.sending));
+        let (endpoint, sender) = (self.endpoint(addr)?, Sender::new(Side::Client, self.sending));
         let config = tuning::client_config(tls, self.datagram_limit(addr), sender.governor.clone());
         let connecting = sender
             .lane

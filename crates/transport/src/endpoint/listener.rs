@@ -7,7 +7,7 @@ use std::sync::Arc;
 use fulmar_proto::code::CloseCode;
 use fulmar_proto::fingerprint::Fingerprint;
 use fulmar_proto::text::Text;
-use quinn::{AsyncUdpSocket, Endpoint, Runtime, ServerConfig, TokioRuntime};
+use quinn::{AsyncUdpSocket, Endpoint, Runtime, ServerConfig, Side, TokioRuntime};
 
 use super::EndpointSeed;
 use crate::connection::{Connection, ConnectionLost, ReceiveWindow, Unauthenticated, canonical};
@@ -203,7 +203,7 @@ impl Incoming {
     pub async fn finish(self) -> Result<Connection, AcceptError> {
         let known = self.has_routes.then(|| socket::datagram_limit(self.remote_addr())).flatten();
         let datagram_bytes = known.unwrap_or(tuning::ETHERNET_DATAGRAM_BYTES);
-        let sender = Sender::new(Sending::default());
+        let sender = Sender::new(Side::Server, Sending::default());
         let mut config = (*self.config).clone();
         config.transport_config(Arc::new(tuning::server_transport(datagram_bytes, sender.governor.clone())));
         let connecting = sender.lane.enter(|| self.attempt.accept_with(Arc::new(config)));

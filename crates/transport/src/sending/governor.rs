@@ -143,7 +143,7 @@ mod tests {
 
     fn governor() -> (Arc<GovernorConfig>, Box<dyn Controller>, Instant) {
         let now = Instant::now();
-        let config = Arc::new(GovernorConfig::new(Algorithm::Lrc, Arc::default()));
+        let config = Arc::new(GovernorConfig::new(Algorithm::Lrc, Arc::new(Lane::new(quinn::Side::Client))));
         let controller = config.clone().build(now, 1200);
         (config, controller, now)
     }

@@ -16,9 +16,12 @@ use std::{
 };
 
 use fulmar_congestion::{Pacer, Signals};
-use quinn::{AsyncTimer, AsyncUdpSocket, Runtime};
+use quinn::{AsyncTimer, AsyncUdpSocket, Runtime, Side};
 
-use super::tail::Tail;
+use super::{
+    repeats::{self, Repeats},
+    tail::Tail,
+};
 use crate::socket::PacedSocket;
 
 /// Datagrams up to this length are not held to the pace, in bytes: acknowledgements are not subject to congestion control
@@ -40,17 +43,19 @@ pub(crate) struct Lane {
     pacer: Mutex<Pacer>,
     datagram_bytes: AtomicUsize,
     tail: Tail,
-}
-
-impl Default for Lane {
-    fn default() -> Self {
-        let signals = Arc::<Signals>::default();
-        let pacer = Mutex::new(Pacer::new(signals.clone()));
-        Self { signals, pacer, datagram_bytes: FIRST_DATAGRAM_BYTES.into(), tail: Tail::default() }
-    }
+    repeats: Mutex<Repeats>,
 }
 
 impl Lane {
+    /// The lane of a connection that this side began, or accepted.
+    pub(crate) fn new(side: Side) -> Self {
+        let signals = Arc::<Signals>::default();
+        let pacer = Mutex::new(Pacer::new(signals.clone()));
+        let repeats = Mutex::new(Repeats::new(side));
+        let (datagram_bytes, tail) = (FIRST_DATAGRAM_BYTES.into(), Tail::default());
+        Self { signals, pacer, datagram_bytes, tail, repeats }
+    }
+
     /// Runs `make`, which makes a connection: its tasks will be in this lane.
     pub(crate) fn enter<T>(self: &Arc<Self>, make: impl FnOnce() -> T) -> T {
         LANE.sync_scope(self.clone(), make)
@@ -79,15 +84,23 @@ impl Lane {
         self.pacer().not_before(now)
     }
 
-    /// Notes that datagrams have left.
-    pub(crate) fn note_sent(&self, now: Instant, bytes: usize, datagram_bytes: usize) {
-        if bytes <= FREE_BYTES {
+    /// How many more copies of these datagrams are to leave.
+    pub(crate) fn copies(&self, datagrams: &[u8]) -> u64 {
+        let mut repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
+        repeats.copies(datagrams, self.signals.repeats())
+    }
+
+    /// Notes that datagrams have left, each as long as `segment_bytes` but for the last.
+    pub(crate) fn note_sent(&self, now: Instant, datagrams: &[u8], segment_bytes: Option<usize>) {
+        // A handshake is short, and when it fails quinn forgets the connection at once: what would wait then never left.
+        if datagrams.len() <= FREE_BYTES || repeats::is_handshake(datagrams) {
             return;
         }
+        let datagram_bytes = segment_bytes.unwrap_or(datagrams.len());
         if datagram_bytes >= FIRST_DATAGRAM_BYTES {
             self.datagram_bytes.store(datagram_bytes, Ordering::Relaxed);
         }
-        self.pacer().note_sent(now, bytes);
+        self.pacer().note_sent(now, datagrams.len());
     }
 
     /// A pacer is consistent at every point where a thread could panic, so a poisoned lock is as good as any.

@@ -69,8 +69,13 @@ impl AsyncUdpSocket for PacedSocket {
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
         self.send(transmit)?;
         let Some(lane) = Lane::current() else { return Ok(()) };
-        let bytes = transmit.contents.len();
-        lane.note_sent(self.runtime.now(), bytes, transmit.segment_size.unwrap_or(bytes));
+        let now = self.runtime.now();
+        lane.note_sent(now, transmit.contents, transmit.segment_size);
+        for _ in 0..lane.copies(transmit.contents) {
+            // The datagrams have left: whether a copy does is not quinn's business.
+            let _ = self.send(transmit);
+            lane.note_sent(now, transmit.contents, transmit.segment_size);
+        }
         Ok(())
     }
 
