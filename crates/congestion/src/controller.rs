@@ -282,9 +282,18 @@ impl Lrc {
             loss_floor: self.loss.ratio(),
             base_rtt: Duration::from_secs_f64(base_rtt),
             queue: Duration::from_secs_f64(self.path.queue),
-            window_bytes: self.window(),
+            window_bytes: self.allowed(),
             phase: Phase::of(self.state(), self.rival.is_active()),
         });
+    }
+
+    /// How many bytes may be in flight.
+    fn allowed(&self) -> u64 {
+        // While the application limits, and at a pure receiver, there is room for control frames: quinn 0.11 withholds
+        // acknowledgements behind those that the window blocks.
+        let window =
+            if self.round.app_limited { self.window.max(INITIAL_PACKETS * self.mtu) } else { self.window };
+        window as u64
     }
 
     /// Takes over what quinn says of the bytes in flight. Returns how many left the network.
@@ -416,16 +425,17 @@ impl Controller for Lrc {
     }
 
     fn window(&self) -> u64 {
-        // While the application limits, and at a pure receiver, there is room for control frames: quinn 0.11 withholds
-        // acknowledgements behind those that the window blocks.
-        let window =
-            if self.round.app_limited { self.window.max(INITIAL_PACKETS * self.mtu) } else { self.window };
-        window as u64
+        let window = self.allowed();
+        // quinn's own pacer allows 1.25 windows per round trip, too little for the first packets, and does nothing above `u32::MAX`. So
+        // beside a pacing socket there is any room for these as long as there is some.
+        let is_first = self.state() == State::Startup && self.window < 1.5 * INITIAL_PACKETS * self.mtu;
+        let has_room = is_first && self.paces() && self.in_flight + (self.mtu as u64) < window;
+        if has_room { u64::from(u32::MAX) + 1 } else { window }
     }
 
     fn metrics(&self) -> ControllerMetrics {
         let mut metrics = ControllerMetrics::default();
-        metrics.congestion_window = self.window();
+        metrics.congestion_window = self.allowed();
         metrics.pacing_rate = Some((self.pace * 8.0) as u64);
         metrics
     }

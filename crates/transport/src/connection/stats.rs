@@ -39,10 +39,12 @@ impl Stats {
     pub(super) fn new(stats: quinn::ConnectionStats, sender: &Sender) -> Self {
         let signals = sender.lane.signals();
         let path = stats.path;
+        let learnt = Some(signals.snapshot()).filter(|learnt| learnt.window_bytes > 0);
         Self {
             rtt: path.rtt,
             min_rtt: path.min_rtt,
-            congestion_window_bytes: path.cwnd,
+            // What quinn is told by the loss-resilient controller has to get past quinn's own pacer.
+            congestion_window_bytes: learnt.map_or(path.cwnd, |learnt| learnt.window_bytes),
             path_mtu_bytes: path.current_mtu,
             black_holes: path.black_holes_detected,
             sent_packets: path.sent_packets,
@@ -51,7 +53,7 @@ impl Stats {
             received_bytes: stats.udp_rx.bytes,
             algorithm: sender.algorithm(),
             max_rate_bytes_per_s: signals.max_rate(),
-            path: Some(signals.snapshot()).filter(|path| path.capacity_bytes_per_s > 0.0),
+            path: learnt.filter(|learnt| learnt.capacity_bytes_per_s > 0.0),
         }
     }
 }
