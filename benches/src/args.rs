@@ -52,6 +52,10 @@ pub(crate) struct LoopbackArgs {
     /// Only these contenders
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_enum, default_value = "tcp,tls,fulmar")]
     pub(crate) contenders: Vec<Contender>,
+    /// Over a pair of Ethernet devices with this MTU between two network namespaces, instead of the loopback interface; 1500 is
+    /// a network's. Offloads stay as the kernel sets them. Exit code 77 where no namespaces may be made
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) mtu: Option<u32>,
     /// A look rather than a measurement: files up to 256 MiB, few rounds
     #[arg(long, conflicts_with_all = ["sizes", "rounds"])]
     pub(crate) quick: bool,

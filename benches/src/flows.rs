@@ -37,6 +37,9 @@ pub(crate) fn run(args: &FlowsArgs) -> Result<()> {
         return Ok(());
     }
     let mut plan = plan::load(&args.plan)?;
+    if args.quick {
+        plan.keep_quick();
+    }
     plan.keep(args.only.as_deref().unwrap_or_default());
     let Some(first) = plan.cases.first() else { bail!("no case of the plan has that in its name") };
     let seeds = args.first_seed..args.first_seed.saturating_add(args.seeds.unwrap_or(plan.seeds).into());
@@ -47,17 +50,17 @@ pub(crate) fn run(args: &FlowsArgs) -> Result<()> {
     }
     let mut json = args.json.as_deref().map(crate::report::create).transpose()?;
     print!("{}", table::head(&plan));
-    let mut missed = 0;
+    let mut tally = expect::Tally::default();
     work::run(&plan.cases, seeds, args.threads, |case, rows| {
         let misses = expect::misses(&plan.expectations, &case.name, rows);
-        missed += misses.len();
-        print!("{}", table::line(case, rows, &misses));
+        tally.add(&plan, &case.name, &misses);
+        print!("{}", table::line(case, rows, &expect::targets(&plan.expectations, &case.name), &misses));
         std::io::stdout().flush()?;
         json.as_mut().map_or(Ok(()), |out| write_json(out, rows))
     })?;
-    println!("{}", table::foot(&plan, missed));
-    if missed > 0 {
-        bail!("{missed} of the plan's expectations were missed; the table says which");
+    println!("{}", table::foot(&plan, &tally));
+    if tally.misses > 0 {
+        bail!("{} of the plan's expectations were missed; the table says which", tally.misses);
     }
     Ok(())
 }

@@ -9,21 +9,27 @@
 //! state        what is written down about a lab, for later commands
 //! check        how true the link is: round trip, loss, one TCP flow
 //!   flow, datagrams   the traffic for that
-//! table        fulmar, TCP and TLS over TCP side by side
+//! wire         two namespaces without a link in between, for the bench over loopback
+//! table        fulmar, TCP and TLS over TCP side by side on six links
+//! cc           the matrix of links with a target for each
+//! many         many small files, beside rsync and scp
 //! ```
 
 mod args;
 mod awake;
+mod cc;
 mod check;
 mod datagrams;
 mod flow;
 mod hold;
 mod inside;
+mod many;
 mod plan;
 mod processes;
 mod run;
 mod state;
 mod table;
+mod wire;
 
 use std::process::ExitCode;
 
@@ -33,12 +39,13 @@ use fulmar_proto::text::Escaped;
 
 pub(crate) use args::LabArgs;
 use args::LabCommand;
+pub(crate) use wire::Wired;
 
 /// The lab itself failed, whatever the command would have returned.
 const FAILED: u8 = 125;
 
 /// No lab may be had on this machine or by this user. Test drivers take this code for "skipped".
-const UNAVAILABLE: u8 = 77;
+pub(crate) const UNAVAILABLE: u8 = 77;
 
 /// Does what the command line says.
 pub(crate) fn main(args: &LabArgs) -> ExitCode {
@@ -53,6 +60,8 @@ pub(crate) fn main(args: &LabArgs) -> ExitCode {
         LabCommand::Check(args) => check::check(args),
         LabCommand::Tcp(args) => check::tcp(args),
         LabCommand::Table(args) => table::table(args),
+        LabCommand::Cc(args) => cc::cc(args),
+        LabCommand::Many(args) => many::many(args),
     };
     ExitCode::from(result.unwrap_or_else(|error| {
         eprintln!("fulmar-bench: lab: {}", Escaped(&format!("{error:#}")));
@@ -61,10 +70,12 @@ pub(crate) fn main(args: &LabArgs) -> ExitCode {
 }
 
 fn exit_code(error: &Error) -> u8 {
-    match error.downcast_ref() {
-        Some(TunError::Unavailable(_)) => UNAVAILABLE,
-        _ => FAILED,
-    }
+    if is_unavailable(error) { UNAVAILABLE } else { FAILED }
+}
+
+/// Whether something failed because no lab may be had here.
+pub(crate) fn is_unavailable(error: &Error) -> bool {
+    matches!(error.downcast_ref(), Some(TunError::Unavailable(_)))
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("fulmar-bench: {error:#}");
-            ExitCode::FAILURE
+            if lab::is_unavailable(&error) { ExitCode::from(lab::UNAVAILABLE) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -7,7 +7,7 @@ pub(crate) mod picture;
 mod table;
 
 pub(crate) use chart::draw;
-pub(crate) use json::{write as write_json, write_conditions, write_rows};
+pub(crate) use json::{write as write_json, write_cells, write_conditions, write_rows};
 pub(crate) use table::{machine, programs, table};
 
 use std::{fs::File, io::BufWriter, path::Path};

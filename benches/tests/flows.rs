@@ -59,7 +59,8 @@ fn a_plan_is_run_shown_and_written_and_gives_the_same_in_another_process() {
     let (table, errors, content) = flows(&[&[plan.as_str(), "--threads", "1"][..], &files[..]].concat());
     assert!(content, "{errors}");
     assert!(
-        table.contains("two links, two controllers") && table.contains("All expectations are met."),
+        table.contains("two links, two controllers")
+            && table.contains("All expectations are met, in 3 of 3 cases."),
         "{table}"
     );
 
@@ -85,6 +86,15 @@ fn a_plan_is_run_shown_and_written_and_gives_the_same_in_another_process() {
     let (again, _, _) = flows(&[&[plan.as_str(), "--threads", "3"][..], &files[..2]].concat());
     assert_eq!(again, table);
     assert_eq!(std::fs::read_to_string(&json).expect("written"), text);
+}
+
+#[test]
+fn a_quick_look_at_the_controller_meets_the_targets_of_its_cells() {
+    // Two seeds of what the plan names for a quick look: the floor that no change may fall through. The time is virtual.
+    let (table, errors, content) = flows(&["cc", "--quick", "--seeds", "2"]);
+    assert!(content, "{table}{errors}");
+    assert!(table.contains("| steady far 50M 100ms 10% lrc |"), "{table}");
+    assert!(table.contains("All expectations are met, in 14 of 14 cases."), "{table}");
 }
 
 #[test]

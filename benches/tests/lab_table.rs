@@ -168,6 +168,78 @@ fn whoever_crawls_is_stopped_and_what_has_arrived_counts() {
 }
 
 #[test]
+fn a_cell_of_the_matrix_is_measured_against_its_targets() {
+    let Some(scene) = Scene::new("a_cell_of_the_matrix_is_measured_against_its_targets") else { return };
+    let (json, dir) = (scene.path("rows.json"), scene.files.path().to_str().expect("text"));
+    let words = ["cc", "--quick", "--only", "100M 20ms 0%", "--repeats", "0", "--dir", dir, "--json"];
+    let mut command = scene.lab(&[&words[..], &[json.to_str().expect("text")]].concat());
+    let output = within_bounds(move || command.output().expect("started"));
+    let lines = fs::read_to_string(json).expect("written");
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+
+    let kinds: Vec<&str> = lines.iter().map(|line| line["kind"].as_str().expect("text")).collect();
+    assert_eq!(kinds, ["conditions", "transfer", "transfer", "transfer", "cell"], "{output:?}");
+    let contenders: BTreeSet<&str> =
+        lines[1..4].iter().map(|row| row["contender"].as_str().expect("text")).collect();
+    assert_eq!(contenders, BTreeSet::from(["fulmar", "tcp-bbr", "tcp-cubic"]));
+    // The program says what it found: how fast the machine is decides whether that is enough.
+    let verdicts = lines[4]["verdicts"].as_array().expect("verdicts");
+    let met = verdicts.iter().all(|verdict| verdict["met"] == true);
+    for verdict in verdicts.iter().filter(|verdict| verdict["at_least"].is_number()) {
+        assert_eq!(
+            verdict["met"],
+            number(&verdict["ratio"]["median"]) >= number(&verdict["at_least"]),
+            "{verdict}"
+        );
+    }
+    assert_eq!(output.status.code(), Some(if met { 0 } else { 1 }), "{output:?}");
+    let table = text(&output.stdout);
+    assert!(
+        table.contains("| 100M 20ms 0% | 25 MB | ") && table.contains("0.97 of the better TCP"),
+        "{table}"
+    );
+    assert!(table.contains(if met { "Targets met in 1 of 1 cells." } else { "**missed**: " }), "{table}");
+    assert!(scene.has_been_left_as_it_was());
+}
+
+#[test]
+fn many_files_arrive_or_it_is_told_why_not() {
+    let name = "many_files_arrive_or_it_is_told_why_not";
+    let Some(scene) = Scene::new(name) else { return };
+    // fulmar's own program is built by the tests of another crate.
+    let fulmar = Path::new(env!("CARGO_BIN_EXE_fulmar-bench")).with_file_name("fulmar");
+    if !fulmar.is_file() {
+        let _ = writeln!(io::stderr(), "skipped: {name}: there is no program {}", fulmar.display());
+        return;
+    }
+    let (json, dir) = (scene.path("rows.json"), scene.files.path().to_str().expect("text"));
+    let words = ["many", "--quick", "--repeats", "0", "--limit-s", "40", "--dir", dir, "--json"];
+    let mut command = scene.lab(&[&words[..], &[json.to_str().expect("text")]].concat());
+    let output = within_bounds(move || command.output().expect("started"));
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{output:?}");
+    let lines = fs::read_to_string(json).expect("written");
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let rows: Vec<&Value> = lines.iter().filter(|line| line["kind"] == "transfer").collect();
+    let table = text(&output.stdout);
+    // With sshd there are six, without it the three that are fulmar's, and it is said what is missing.
+    assert_eq!(rows.len(), if table.contains("\nskipped: rsync and scp: ") { 3 } else { 6 }, "{table}");
+    let files = |row: &Value| {
+        if row["who"] == "fulmar-one-file" { 1 } else { row["count"].as_u64().expect("a count") }
+    };
+    for row in &rows {
+        // The program compares every name and every byte, and a transfer that left one out has failed.
+        assert_eq!(row["end"] == "finished", row["arrived_files"] == files(row), "{row}");
+        assert!(
+            row["end"] != "finished" || number(&row["lab"]["up"]["delivered_bytes"]) > 400_000.0,
+            "{row}"
+        );
+    }
+    let one = rows.iter().find(|row| row["who"] == "fulmar-one-file").expect("there");
+    assert_ne!(one["end"], "failed", "{one}");
+    assert!(scene.has_been_left_as_it_was());
+}
+
+#[test]
 fn asked_to_end_it_ends_its_processes_and_removes_what_it_made() {
     let Some(scene) = Scene::new("asked_to_end_it_ends_its_processes_and_removes_what_it_made") else {
         return;

@@ -1,6 +1,11 @@
 //! The real program, with small files: all contenders, both directions.
 
-use std::{collections::BTreeSet, path::Path, process::Command};
+use std::{
+    collections::BTreeSet,
+    io::{self, Write as _},
+    path::Path,
+    process::Command,
+};
 
 use serde_json::Value;
 
@@ -61,6 +66,37 @@ fn only_what_is_asked_for_is_measured() {
     let table = loopback(dir.path(), &only).expect("measured");
     assert!(table.contains("TLS over TCP") && !table.contains("| fulmar |"), "{table}");
     assert!(table.contains("Download") && !table.contains("Upload"), "{table}");
+}
+
+#[test]
+fn with_an_mtu_the_files_go_through_a_pair_of_devices() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let out = tempfile::tempdir().expect("a folder");
+    let json = out.path().join("rows.json");
+    let options =
+        ["--mtu", "1500", "--sizes", "1MiB", "--rounds", "1", "--json", json.to_str().expect("text")];
+    let table = match loopback(dir.path(), &options) {
+        Err(error) if error.contains("no lab is possible here") => {
+            // Written past the capture of the test harness, for scripts/test.
+            let name = "with_an_mtu_the_files_go_through_a_pair_of_devices";
+            let _ = writeln!(io::stderr(), "skipped: {name}: {}", error.trim());
+            return;
+        }
+        other => other.expect("measured"),
+    };
+    assert!(table.contains("MTU of veth 1500;"), "{table}");
+    let lines = lines(&json);
+    assert_eq!((&lines[0]["interface"], &lines[0]["mtu_bytes"]), (&"veth".into(), &1500.into()));
+    assert_eq!(lines.len(), 1 + 4 * 2 * 3);
+    assert_eq!(std::fs::read_dir(dir.path()).expect("readable").count(), 0, "nothing is left behind");
+}
+
+#[test]
+fn an_mtu_that_no_device_has_is_refused_in_one_line() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let error = loopback(dir.path(), &["--mtu", "100"]).expect_err("no such MTU");
+    assert!(error.contains("1228 to 65535") || error.contains("no lab is possible here"), "{error}");
+    assert_eq!(error.lines().count(), 1, "{error}");
 }
 
 #[test]

@@ -21,6 +21,9 @@ pub(crate) struct FlowsArgs {
     /// Only the cases with this in their names
     #[arg(long, value_name = "SUBSTRING")]
     pub(crate) only: Option<String>,
+    /// Only the few cases that the plan names for a quick look, with all their seeds
+    #[arg(long)]
+    pub(crate) quick: bool,
     /// How many cases run at a time [default: one on each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,

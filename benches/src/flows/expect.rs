@@ -2,14 +2,62 @@
 
 use super::{
     figures::{Figure, Row},
-    plan::{Bound, Expectation},
+    plan::{Bound, Expectation, Plan},
 };
 use crate::measure::stats::Summary;
 
+/// How the cases of a plan did against what it expects of them.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    /// How many cases there were of which anything is expected.
+    pub(super) cases: usize,
+    /// Which of them missed something.
+    pub(super) missed_cases: Vec<String>,
+    /// How many expectations they missed.
+    pub(super) misses: usize,
+}
+
+impl Tally {
+    /// Counts a case.
+    pub(super) fn add(&mut self, plan: &Plan, case: &str, misses: &[String]) {
+        self.cases += usize::from(of_case(&plan.expectations, case).next().is_some());
+        self.misses += misses.len();
+        if !misses.is_empty() {
+            self.missed_cases.push(case.to_owned());
+        }
+    }
+}
+
+/// What is expected of a case: of each figure, what the median and the worst have to be.
+pub(super) fn targets(expectations: &[Expectation], case: &str) -> String {
+    let bounds = of_case(expectations, case).flat_map(|expectation| {
+        let of = expectation.flow.as_ref().map_or(String::new(), |flow| format!("{flow} "));
+        expectation
+            .bounds
+            .iter()
+            .flat_map(move |(figure, bound)| bounded(&format!("{of}{}", figure.word()), bound))
+    });
+    bounds.collect::<Vec<_>>().join(", ")
+}
+
+/// Each side of a bound on which there is one, in words: median/worst.
+fn bounded(figure: &str, bound: &Bound) -> Vec<String> {
+    let said = |bound: Option<f64>| bound.map_or("-".to_owned(), |bound| bound.to_string());
+    let sides = [
+        (">=", bound.median_at_least, bound.worst_at_least),
+        ("<=", bound.median_at_most, bound.worst_at_most),
+    ];
+    let sides = sides.into_iter().filter(|(_, median, worst)| median.is_some() || worst.is_some());
+    sides.map(|(word, median, worst)| format!("{figure} {word} {}/{}", said(median), said(worst))).collect()
+}
+
+fn of_case<'a>(expectations: &'a [Expectation], case: &str) -> impl Iterator<Item = &'a Expectation> {
+    expectations.iter().filter(move |expectation| case.contains(&expectation.of))
+}
+
 /// What is missed of the expectations of a case: one line for each.
 pub(super) fn misses(expectations: &[Expectation], case: &str, rows: &[Row]) -> Vec<String> {
-    let of_case = expectations.iter().filter(|expectation| case.contains(&expectation.of));
-    let of_figures = of_case.flat_map(|expectation| {
+    let of_figures = of_case(expectations, case).flat_map(|expectation| {
         let flow = expectation.flow.as_deref();
         expectation.bounds.iter().flat_map(move |(figure, bound)| missed(*figure, flow, bound, rows))
     });
@@ -77,6 +125,34 @@ mod tests {
         let bound = bound("worst_at_most = 100");
         assert_eq!(missed(Figure::ReachedS, None, &bound, &rows), ["reached_s has no value"]);
         assert!(missed(Figure::ReachedS, None, &bound, &rows[..1]).is_empty());
+    }
+
+    #[test]
+    fn what_is_expected_is_told_as_median_and_worst() {
+        let text = "bounds.share = { median_at_least = 0.98, worst_at_least = 0.97 }\nbounds.deaths = { worst_at_most = 0 }";
+        let all: Expectation = toml::from_str(text).expect("one");
+        let of_a_flow: Expectation =
+            toml::from_str("of = 'beta'\nflow = 'cubic'\nbounds.share = { median_at_least = 0.39 }")
+                .expect("one");
+        let expectations = [all, of_a_flow];
+        assert_eq!(targets(&expectations, "alpha"), "share >= 0.98/0.97, deaths <= -/0");
+        assert_eq!(
+            targets(&expectations, "beta"),
+            "share >= 0.98/0.97, deaths <= -/0, cubic share >= 0.39/-"
+        );
+    }
+
+    #[test]
+    fn cases_are_counted_by_what_they_missed() {
+        let plan = "name = 'x'\nsets.one = [{ controller = 'cubic' }]\n[[matrix]]\nrates_mbit_per_s = [1, 2]\nrtts_ms = [9]\n\
+                    sets = ['one']\n[[expect]]\nof = '1M'\nbounds.share = { worst_at_least = 2 }";
+        let plan = Plan::parse(plan).expect("a plan");
+        let mut tally = Tally::default();
+        for (case, misses) in [("1M 9ms 0% one", 2), ("2M 9ms 0% one", 0), ("1M again", 0)] {
+            tally.add(&plan, case, &vec!["share".to_owned(); misses]);
+        }
+        assert_eq!((tally.cases, tally.misses), (2, 2));
+        assert_eq!(tally.missed_cases, ["1M 9ms 0% one"]);
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub(crate) struct Plan {
     pub(crate) description: String,
     /// How many seeds each case runs with, unless the command line says otherwise.
     pub(crate) seeds: u32,
+    /// What the names of the cases have in them that a quick look takes.
+    pub(crate) quick: Vec<String>,
     pub(crate) cases: Vec<Case>,
     pub(crate) expectations: Vec<Expectation>,
 }
@@ -92,8 +94,8 @@ impl Plan {
         for scenario in &written.scenario {
             cases.push(scenario.case(&written)?);
         }
-        let written::Plan { name, description, seeds, expect, .. } = written;
-        Ok(Self { name, description, seeds, cases, expectations: expect })
+        let written::Plan { name, description, seeds, quick, expect, .. } = written;
+        Ok(Self { name, description, seeds, quick, cases, expectations: expect })
     }
 
     /// Checks what the parts of a plan do not know of each other.
@@ -112,6 +114,11 @@ impl Plan {
             if !names.insert(&case.name) {
                 return Err(format!("two cases are called {}", case.name).into());
             }
+        }
+        if let Some(word) =
+            self.quick.iter().find(|word| !self.cases.iter().any(|case| case.name.contains(*word)))
+        {
+            return Err(format!("a quick look is at {word:?}, which no case has in its name").into());
         }
         self.expectations.iter().try_for_each(|expectation| self.check_expectation(expectation))
     }
@@ -135,6 +142,12 @@ impl Plan {
     /// Drops all cases that do not have this in their names.
     pub(crate) fn keep(&mut self, substring: &str) {
         self.cases.retain(|case| case.name.contains(substring));
+    }
+
+    /// Drops all cases that a quick look does not take; with a plan that does not say which, none.
+    pub(crate) fn keep_quick(&mut self) {
+        let Self { quick, cases, .. } = self;
+        cases.retain(|case| quick.is_empty() || quick.iter().any(|word| case.name.contains(word)));
     }
 }
 

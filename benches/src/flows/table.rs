@@ -1,14 +1,15 @@
 //! The table: a line for each case.
 
 use super::{
+    expect::Tally,
     figures::{FlowRow, Row},
     plan::{Case, Plan},
 };
 use crate::measure::stats::Summary;
 
 const HEAD: &str = "\
-| case | Mbit/s | of the limit | queue ms, mean | p95 | overflow % | Jain | 90 % after s | each flow, Mbit/s | notes |
-|---|---|---|---|---|---|---|---|---|---|
+| case | Mbit/s | of the limit | queue ms, mean | p95 | overflow % | Jain | 90 % after s | each flow, Mbit/s | targets | notes |
+|---|---|---|---|---|---|---|---|---|---|---|
 ";
 
 /// What comes before the first line.
@@ -18,16 +19,21 @@ pub(super) fn head(plan: &Plan) -> String {
 }
 
 /// What comes after the last one.
-pub(super) fn foot(plan: &Plan, missed: usize) -> String {
-    match (plan.expectations.is_empty(), missed) {
+pub(super) fn foot(plan: &Plan, tally: &Tally) -> String {
+    let Tally { cases, missed_cases, misses } = tally;
+    let met = cases - missed_cases.len();
+    match (plan.expectations.is_empty(), misses) {
         (true, _) => "\nThe plan expects nothing.".to_owned(),
-        (false, 0) => "\nAll expectations are met.".to_owned(),
-        (false, missed) => format!("\nMissed: {missed}."),
+        (false, 0) => format!("\nAll expectations are met, in {cases} of {cases} cases."),
+        (false, _) => {
+            let list: String = missed_cases.iter().map(|case| format!("\n- {case}")).collect();
+            format!("\nMet in {met} of {cases} cases; expectations missed: {misses}, in\n{list}")
+        }
     }
 }
 
-/// The line of one case.
-pub(super) fn line(case: &Case, rows: &[Row], misses: &[String]) -> String {
+/// The line of one case: what it came to, what was expected, and what of that was missed.
+pub(super) fn line(case: &Case, rows: &[Row], targets: &str, misses: &[String]) -> String {
     let worst = Worst::Least;
     let columns = [
         case.name.clone(),
@@ -39,6 +45,7 @@ pub(super) fn line(case: &Case, rows: &[Row], misses: &[String]) -> String {
         shown(rows, 3, worst, |row| row.jain),
         shown(rows, 2, Worst::Most, |row| row.reached_s),
         each(rows),
+        targets.to_owned(),
         notes(rows, misses),
     ];
     format!("| {} |\n", columns.join(" | "))
@@ -103,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_line_has_the_heads_columns_and_the_worst_is_the_bad_end() {
-        let line = line(&case(), &[with(0.5, 1.0), with(0.9, 2.0), with(0.7, 9.0)], &[]);
+        let line = line(&case(), &[with(0.5, 1.0), with(0.9, 2.0), with(0.7, 9.0)], "", &[]);
         let columns = HEAD.lines().next().expect("a head").matches('|').count();
         assert_eq!(line.matches('|').count(), columns, "{line}");
         assert!(line.contains("| 0.700/0.500 | 2.0/9.0 |"), "{line}");
@@ -112,9 +119,9 @@ mod tests {
 
     #[test]
     fn a_single_seed_has_no_worst_and_what_is_missing_shows() {
-        assert!(line(&case(), &[with(0.5, 1.0)], &[]).contains("| 0.500 | 1.0 |"));
+        assert!(line(&case(), &[with(0.5, 1.0)], "", &[]).contains("| 0.500 | 1.0 |"));
         let rows = [Row { reached_s: Some(2.0), ..row() }, Row { reached_s: None, ..row() }];
-        assert!(line(&case(), &rows, &[]).contains("| 2.00/- |"));
+        assert!(line(&case(), &rows, "", &[]).contains("| 2.00/- |"));
     }
 
     #[test]
@@ -123,10 +130,24 @@ mod tests {
         dead.flows[1].died_of = Some("timed out".to_owned());
         dead.flows[0].black_holes = 2;
         dead.flows[0].mtu_bytes = 1200;
-        let line = line(&case(), &[row(), dead], &["share worst 0.1 below 0.2".to_owned()]);
+        let line = line(&case(), &[row(), dead], "share >= -/0.2", &["share worst 0.1 below 0.2".to_owned()]);
         assert!(
-            line.ends_with("| 1 of 4 died: timed out; black holes 2, MTU down to 1200; MISS share worst 0.1 below 0.2 |\n"),
+            line.ends_with("| share >= -/0.2 | 1 of 4 died: timed out; black holes 2, MTU down to 1200; MISS share worst 0.1 below 0.2 |\n"),
             "{line}"
         );
+    }
+
+    #[test]
+    fn the_end_says_how_many_cases_did_what_was_expected_and_which_did_not() {
+        let text = "name = 'x'\nsets.one = [{ controller = 'cubic' }]\n[[matrix]]\nrates_mbit_per_s = [1]\nrtts_ms = [9]\n\
+                    sets = ['one']\n";
+        let plan = Plan::parse(text).expect("a plan");
+        assert_eq!(foot(&plan, &Tally::default()), "\nThe plan expects nothing.");
+        let expecting = Plan::parse(&format!("{text}[[expect]]\nbounds.share = {{ worst_at_least = 2 }}"))
+            .expect("a plan");
+        let mut tally = Tally { cases: 2, ..Tally::default() };
+        assert_eq!(foot(&expecting, &tally), "\nAll expectations are met, in 2 of 2 cases.");
+        tally = Tally { cases: 2, missed_cases: vec!["a case".to_owned()], misses: 3 };
+        assert_eq!(foot(&expecting, &tally), "\nMet in 1 of 2 cases; expectations missed: 3, in\n\n- a case");
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use fulmar_netsim::{Way, tun};
 
-use super::table::TableArgs;
+use super::{cc::CcArgs, many::ManyArgs, table::TableArgs};
 use crate::contest::Congestion;
 
 /// What follows `lab`.
@@ -34,6 +34,12 @@ pub(super) enum LabCommand {
     Tcp(TcpArgs),
     /// Measure TCP CUBIC, TCP BBR, TLS over TCP and fulmar side by side on bad links
     Table(TableArgs),
+    /// Measure fulmar, TCP BBR and TCP CUBIC on links of two rates with 0 to 20 % loss, each against its target; exit code 1
+    /// when one is missed
+    Cc(CcArgs),
+    /// Measure 10,000 and 1,000 files of 4 KiB against one file of the same bytes, and against rsync and scp over ssh with
+    /// BBR, where they and sshd are installed; exit code 1 when a target is missed
+    Many(ManyArgs),
     /// What stays after `lab up`; started by it
     #[command(hide = true)]
     Hold(LinkArgs),

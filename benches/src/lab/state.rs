@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use fulmar_netsim::tun::{Access, Lab, Side};
+use fulmar_netsim::tun::{Access, Lab, Namespace, Side};
 use serde::{Deserialize, Serialize};
 
 /// The lab that is up, as opposed to those of `lab run`.
@@ -34,13 +34,21 @@ pub(super) struct State {
 impl State {
     /// Of a lab of this process.
     pub(super) fn of(lab: &Lab, access: Access) -> Result<Self> {
+        Self::of_namespaces(|side| lab.namespace(side), access)
+    }
+
+    /// Of namespaces of this process that are joined in another way.
+    pub(super) fn of_namespaces<'a>(
+        namespace: impl Fn(Side) -> &'a Namespace,
+        access: Access,
+    ) -> Result<Self> {
         let mut random = [0; 16];
         rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())?;
         Ok(Self {
             id: format!("{:032x}", u128::from_ne_bytes(random)),
             pid: std::process::id(),
             user_namespace: access == Access::UserNamespace,
-            descriptors: Side::BOTH.map(|side| lab.namespace(side).descriptor()),
+            descriptors: Side::BOTH.map(|side| namespace(side).descriptor()),
         })
     }
 

@@ -15,7 +15,7 @@ mod interrupt;
 mod measure;
 mod plan;
 #[cfg(test)]
-mod testing;
+pub(in crate::lab) mod testing;
 mod text;
 
 use std::{fs::File, io::BufWriter, time::Instant};
@@ -25,9 +25,11 @@ use fulmar_netsim::{Profile, tun::Access};
 use fulmar_proto::text::Escaped;
 
 pub(super) use args::TableArgs;
-use interrupt::Interruption;
-use measure::{Course, Row};
+pub(super) use interrupt::Interruption;
+pub(super) use measure::{Course, Row, Setup};
 use plan::Plan;
+pub(super) use plan::{Entrant, Planned};
+pub(super) use text::{conditions, mbit};
 
 use crate::{measure::machine::Conditions, report};
 
@@ -74,20 +76,14 @@ fn measure(
     mut json: Option<BufWriter<File>>,
 ) -> Result<Vec<Row>> {
     eprintln!("making the source files, and every transfer once without a link");
-    let course = Course::prepare(args, plan, access, interruption)?;
+    let setup = Setup { dir: &args.dir, seed: args.seed, cells: &plan.cells(), repeats: args.repeats };
+    let course = Course::prepare(&setup, access, interruption)?;
     eprintln!("over the links: {} transfers of at most {} s each", plan.transfers().count(), plan.limit_s());
     let mut rows = Vec::new();
     for planned in plan.transfers() {
-        let made = course.transfer(plan, planned)?;
+        let made = course.transfer(&plan.links()[planned.link], planned)?;
         for row in &made {
-            let Row { round, link, direction, contender, .. } = row;
-            let (round, rounds, direction) = (round + 1, plan.rounds(), direction.word());
-            let link = Escaped(link);
-            eprintln!(
-                "round {round} of {rounds}: {link}, {direction}, {}: {}",
-                contender.title(),
-                text::said(row)
-            );
+            announce(row, plan.rounds());
         }
         if let Some(out) = &mut json {
             report::write_rows(out, &made)?;
@@ -95,4 +91,11 @@ fn measure(
         rows.extend(made);
     }
     Ok(rows)
+}
+
+/// Says on standard error what a transfer came to.
+pub(super) fn announce(row: &Row, rounds: u32) {
+    let Row { round, link, direction, contender, .. } = row;
+    let (round, direction, link) = (round + 1, direction.word(), Escaped(link));
+    eprintln!("round {round} of {rounds}: {link}, {direction}, {}: {}", contender.title(), text::said(row));
 }

@@ -9,6 +9,7 @@ use super::plan::Plan;
 use crate::{
     args::LoopbackArgs,
     contest::{Cell, Moved, Pair, Scene, Share, Size, Venue},
+    lab::Wired,
     measure::machine::Conditions,
     report::{self, Report},
 };
@@ -32,10 +33,20 @@ pub(crate) fn run(args: &LoopbackArgs) -> Result<()> {
     let quick_sizes = [1, 16, 256].map(|mib| Size(mib << 20));
     let (sizes, rounds) = if args.quick { (&quick_sizes[..], 1) } else { (&args.sizes[..], args.rounds) };
     let plan = Plan::new(sizes, &args.directions, &args.contenders, rounds);
+    // Before any thread is started: a user namespace is entered by single threads only.
+    let wired = args.mtu.map(Wired::start).transpose()?;
+    let launch = wired.as_ref().map(|wired| |part, arguments: &[String]| wired.command(part, arguments));
+    let venue = match &launch {
+        Some(launch) => Venue { listen: Wired::server_address(), launch, ..Venue::loopback() },
+        None => Venue::loopback(),
+    };
     let mut json = args.json.as_deref().map(report::create).transpose()?;
     for (index, dir) in args.dir.iter().enumerate() {
-        let conditions = Conditions::here(dir)?;
-        let rows = measure(dir, &plan, args.seed)?;
+        let mut conditions = Conditions::here(dir)?;
+        if let Some(mtu_bytes) = args.mtu {
+            (conditions.interface, conditions.mtu_bytes) = ("veth", Some(mtu_bytes.into()));
+        }
+        let rows = measure(dir, &plan, &venue, args.seed)?;
         let report = Report { conditions, rows };
         print!("{}{}", if index > 0 { "\n" } else { "" }, report::table(&report));
         if let Some(out) = &mut json {
@@ -49,13 +60,13 @@ pub(crate) fn run(args: &LoopbackArgs) -> Result<()> {
 }
 
 /// Runs the plan with files in `dir`.
-fn measure(dir: &Path, plan: &Plan, seed: u64) -> Result<Vec<Row>> {
+fn measure(dir: &Path, plan: &Plan, venue: &Venue<'_>, seed: u64) -> Result<Vec<Row>> {
     eprintln!("making the source files");
     let scene = Scene::set(dir, plan.sizes(), seed)?;
     let warm_up = plan.warm_up();
     let mut pairs = BTreeMap::new();
     for cell in &warm_up {
-        pairs.insert(*cell, Pair::start(&scene.stage(*cell)?, *cell, &Venue::loopback())?);
+        pairs.insert(*cell, Pair::start(&scene.stage(*cell)?, *cell, venue)?);
     }
     eprintln!("warming up: every transfer once, not counted");
     for cell in warm_up {

@@ -21,7 +21,8 @@ pub(crate) struct Conditions {
     pub(crate) processor: String,
     pub(crate) cores: usize,
     pub(crate) memory_mib: u64,
-    /// Of the loopback interface, in bytes.
+    /// What the bench over loopback goes through, and the length of its packets.
+    pub(crate) interface: &'static str,
     pub(crate) mtu_bytes: Option<u64>,
     /// The most that a socket may have for datagrams that wait to be read, in bytes.
     pub(crate) rmem_max_bytes: Option<u64>,
@@ -49,6 +50,7 @@ impl Conditions {
             processor: processor(&fs::read_to_string("/proc/cpuinfo").unwrap_or_default()),
             cores: thread::available_parallelism().map_or(1, NonZero::get),
             memory_mib: (info.totalram as u64).saturating_mul(u64::from(info.mem_unit)) >> 20,
+            interface: "lo",
             mtu_bytes: number("/sys/class/net/lo/mtu"),
             rmem_max_bytes: number("/proc/sys/net/core/rmem_max"),
             tcp_congestion_control: text_of("/proc/sys/net/ipv4/tcp_congestion_control"),

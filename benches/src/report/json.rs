@@ -13,6 +13,7 @@ use crate::measure::machine::Conditions;
 enum Line<'a, R> {
     Conditions(&'a Conditions),
     Transfer(&'a R),
+    Cell(&'a R),
 }
 
 /// Writes the conditions and what was measured under them. Those of several directories may follow each other.
@@ -29,6 +30,11 @@ pub(crate) fn write_conditions(out: &mut impl Write, conditions: &Conditions) ->
 /// Writes what was measured.
 pub(crate) fn write_rows(out: &mut impl Write, rows: &[impl Serialize]) -> Result<()> {
     write_lines(out, rows.iter().map(Line::Transfer))
+}
+
+/// Writes what that comes to.
+pub(crate) fn write_cells(out: &mut impl Write, cells: &[impl Serialize]) -> Result<()> {
+    write_lines(out, cells.iter().map(Line::Cell))
 }
 
 fn write_lines<'a, R: Serialize + 'a>(

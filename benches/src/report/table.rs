@@ -7,7 +7,7 @@ use super::{
     figures::{Figures, cells, ratio},
 };
 use crate::{
-    contest::{Cell, Contender, Direction},
+    contest::{Cell, Contender, Direction, Size},
     measure::{machine::Conditions, stats::Summary},
 };
 
@@ -32,7 +32,36 @@ pub(crate) fn table(report: &Report) -> String {
             }
         }
     }
+    text.push_str(&verdict(report));
     text
+}
+
+/// The size at which fulmar is judged, and by whom on which MTU: at least so much of TLS over TCP.
+const JUDGED: Size = Size(1 << 30);
+const TARGETS: [(&str, Option<u64>, f64); 2] = [("lo", None, 1.0), ("veth", Some(1500), 0.7)];
+
+/// What fulmar has to reach under these conditions.
+fn target(conditions: &Conditions) -> Option<f64> {
+    let Conditions { interface, mtu_bytes, file_system, .. } = conditions;
+    let is_meant =
+        |(of, mtu, _): &&(&str, Option<u64>, f64)| of == interface && (mtu.is_none() || mtu == mtu_bytes);
+    TARGETS.iter().filter(|_| file_system == "tmpfs").find(is_meant).map(|(_, _, at_least)| *at_least)
+}
+
+/// Whether the target was reached in each direction; nothing where there is none, or the size was not measured.
+fn verdict(report: &Report) -> String {
+    let Some(at_least) = target(&report.conditions) else { return String::new() };
+    let judged = |direction: &Direction| {
+        let cell = Cell { size: JUDGED, direction: *direction, contender: Contender::Fulmar };
+        let median = ratio(&report.rows, cell, Contender::Tls)?.median;
+        let word = if median >= at_least { "met" } else { "**missed**" };
+        Some(format!("{} {median:.2}, {word}", direction.word()))
+    };
+    let directions: Vec<String> = Direction::ALL.iter().filter_map(judged).collect();
+    if directions.is_empty() {
+        return String::new();
+    }
+    format!("\nTarget at {JUDGED}, at least {at_least} of TLS over TCP: {}.\n", directions.join("; "))
 }
 
 /// How often the largest files were moved each way by each contender.
@@ -43,7 +72,8 @@ fn rounds(report: &Report) -> usize {
 
 fn conditions(conditions: &Conditions) -> String {
     let mtu = conditions.mtu_bytes.map_or("unknown".to_owned(), |mtu| mtu.to_string());
-    format!("On {}, MTU of lo {mtu}; {}.\n", machine(conditions), programs(conditions))
+    let interface = conditions.interface;
+    format!("On {}, MTU of {interface} {mtu}; {}.\n", machine(conditions), programs(conditions))
 }
 
 /// What the measurement ran on.
@@ -113,5 +143,28 @@ mod tests {
         assert!(line("| TLS over TCP |").ends_with("| 0.50 (0.50..0.50) |  |"), "{text}");
         assert!(line("| TCP |").ends_with("|  |  |"), "{text}");
         assert!(line("| fulmar |").contains("| 242 | 215..268 |"), "{text}");
+    }
+
+    #[test]
+    fn the_target_is_that_of_what_the_files_went_through_and_stands_where_it_is_judged() {
+        let mut report = report();
+        let verdict = |report: &mut Report, interface, mtu_bytes, file_system: &str| {
+            (report.conditions.interface, report.conditions.mtu_bytes) = (interface, Some(mtu_bytes));
+            file_system.clone_into(&mut report.conditions.file_system);
+            verdict(report)
+        };
+        // fulmar has 0.4 and 0.5 of TLS.
+        let text = verdict(&mut report, "lo", 65536, "tmpfs");
+        let expected = "\nTarget at 1 GiB, at least 1 of TLS over TCP: upload 0.45, **missed**; download 0.45, **missed**.\n";
+        assert_eq!(text, expected);
+        assert!(verdict(&mut report, "veth", 1500, "tmpfs").contains("at least 0.7 of TLS"));
+        assert_eq!(verdict(&mut report, "veth", 9000, "tmpfs"), "");
+        assert_eq!(verdict(&mut report, "lo", 65536, "ext4"), "");
+        for row in report.rows.iter_mut().filter(|row| row.cell.contender == Contender::Tls) {
+            row.goodput_bytes_per_s /= 1.6;
+        }
+        assert!(verdict(&mut report, "veth", 1500, "tmpfs").contains("upload 0.72, met; download 0.72, met"));
+        report.rows.retain(|row| row.cell.contender != Contender::Tls);
+        assert_eq!(verdict(&mut report, "veth", 1500, "tmpfs"), "");
     }
 }

@@ -43,6 +43,21 @@ fn a_matrix_is_crossed_and_without_loss_there_is_no_place_of_it() {
 }
 
 #[test]
+fn a_quick_look_is_at_the_cases_that_are_named_for_it() {
+    let text = "name = 'test'\n[[sets.one]]\ncontroller = 'cubic'\n\
+                [[matrix]]\nrates_mbit_per_s = [1, 4]\nrtts_ms = [10, 20]\nsets = ['one']";
+    let quick = |words: &str| Plan::parse(&format!("quick = {words}\n{text}"));
+    let mut plan = quick("['1M', '4M 10ms']").expect("a plan");
+    plan.keep_quick();
+    let names: Vec<&str> = plan.cases.iter().map(|case| case.name.as_str()).collect();
+    assert_eq!(names, ["1M 10ms 0% one", "1M 20ms 0% one", "4M 10ms 0% one"]);
+    let mut silent = quick("[]").expect("a plan");
+    silent.keep_quick();
+    assert_eq!(silent.cases.len(), 4, "without a word there is no shorter look");
+    assert!(quick("['9M']").expect_err("no such case").to_string().contains("\"9M\", which no case"));
+}
+
+#[test]
 fn flows_have_what_their_set_says_and_names_of_their_own() {
     let text = "name = 'test'
          transport.packet_threshold = 100

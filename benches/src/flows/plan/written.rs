@@ -22,6 +22,9 @@ pub(super) struct Plan {
     pub(super) description: String,
     #[serde(default = "three")]
     pub(super) seeds: u32,
+    /// What the names of the cases have in them that a quick look takes.
+    #[serde(default)]
+    pub(super) quick: Vec<String>,
     /// The transport parameters of all flows that do not say otherwise.
     #[serde(default)]
     pub(super) transport: Transport,

@@ -20,7 +20,7 @@ use crate::lab::{
 
 /// Whether the program was asked to end, and whom it would end first.
 #[derive(Debug, Default)]
-pub(super) struct Interruption(Arc<Inner>);
+pub(in crate::lab) struct Interruption(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -32,7 +32,7 @@ struct Inner {
 
 impl Interruption {
     /// Listens from now on.
-    pub(super) fn listen() -> Result<Self> {
+    pub(in crate::lab) fn listen() -> Result<Self> {
         let this = Self::default();
         let inner = Arc::clone(&this.0);
         let runtime = single_threaded()?;
@@ -49,7 +49,7 @@ impl Interruption {
     }
 
     /// From now on the program waits for these processes alone.
-    pub(super) fn wait_for(&self, processes: [u32; 2]) -> Result<()> {
+    pub(in crate::lab) fn wait_for(&self, processes: [u32; 2]) -> Result<()> {
         let open = |number: u32| {
             let number =
                 i32::try_from(number).ok().and_then(Pid::from_raw).context("no number of a process")?;
@@ -62,7 +62,7 @@ impl Interruption {
     }
 
     /// What the program is to end with, if it was asked to.
-    pub(super) fn exit_code(&self) -> Option<u8> {
+    pub(in crate::lab) fn exit_code(&self) -> Option<u8> {
         let number = self.0.number.load(Ordering::SeqCst);
         (number != 0).then(|| signal_code(number))
     }

@@ -1,62 +1,66 @@
 //! One transfer over a link of its own.
 
-use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    path::Path,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result};
 use fulmar_netsim::{
-    Counters,
+    Counters, Profile,
     tun::{self, Access, Carried, Lab, Report, Side},
 };
 use serde::Serialize;
 
 use super::{
-    TableArgs,
     interrupt::Interruption,
-    plan::{Entrant, Plan, Planned, limit_bytes_per_s},
+    plan::{Entrant, Planned, limit_bytes_per_s},
 };
 use crate::{
-    contest::{Cell, Direction, End, Moved, Pair, Part, Scene, Share, Size, Stage, Venue},
-    lab::{inside, state::State},
+    contest::{Cell, Direction, End, Moved, Pair, Scene, Share, Size, Stage, Venue},
+    lab::{inside, state::State, wire::end},
 };
 
 /// What one transfer came to.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Row {
+pub(in crate::lab) struct Row {
     /// Its place among the links.
     #[serde(skip)]
-    pub(super) place: usize,
-    pub(super) link: String,
-    pub(super) direction: Direction,
-    pub(super) contender: Entrant,
-    pub(super) size: Size,
-    pub(super) round: u32,
+    pub(in crate::lab) place: usize,
+    pub(in crate::lab) link: String,
+    pub(in crate::lab) direction: Direction,
+    pub(in crate::lab) contender: Entrant,
+    pub(in crate::lab) size: Size,
+    pub(in crate::lab) round: u32,
     /// From 0; all but the last of a round were spoilt.
-    pub(super) attempt: u32,
+    pub(in crate::lab) attempt: u32,
     /// Whether it is the one of its round that counts: the last.
-    pub(super) counts: bool,
+    pub(in crate::lab) counts: bool,
     #[serde(flatten)]
-    pub(super) end: End,
-    pub(super) seconds: f64,
+    pub(in crate::lab) end: End,
+    pub(in crate::lab) seconds: f64,
     /// File bytes that the receiver had in the end.
-    pub(super) received_bytes: u64,
+    pub(in crate::lab) received_bytes: u64,
     /// Of those, by that time; 0 for a transfer that failed.
-    pub(super) goodput_mbit_per_s: f64,
+    pub(in crate::lab) goodput_mbit_per_s: f64,
     /// What the link carries at most, in file bytes.
-    pub(super) limit_mbit_per_s: Option<f64>,
-    pub(super) client: Share,
-    pub(super) server: Share,
+    pub(in crate::lab) limit_mbit_per_s: Option<f64>,
+    pub(in crate::lab) client: Share,
+    pub(in crate::lab) server: Share,
     /// What the link did, and whether it was on time.
-    pub(super) lab: Report,
+    pub(in crate::lab) lab: Report,
 }
 
 impl Row {
     /// What the link did with the packets that go the file's way.
-    pub(super) fn data(&self) -> &Counters {
+    pub(in crate::lab) fn data(&self) -> &Counters {
         &self.carried().link
     }
 
     /// What reached the receiver, in bytes of IP packets: file, headers, and what was sent twice.
-    pub(super) fn arrived_mbit_per_s(&self) -> f64 {
+    pub(in crate::lab) fn arrived_mbit_per_s(&self) -> f64 {
         self.carried().arrived_bytes as f64 * 8e-6 / self.seconds
     }
 
@@ -68,48 +72,58 @@ impl Row {
     }
 
     /// Whether the emulator was not on time.
-    pub(super) fn is_spoilt(&self) -> bool {
+    pub(in crate::lab) fn is_spoilt(&self) -> bool {
         !self.lab.spoilt.is_empty()
     }
 }
 
+/// What is to be there before anything is moved.
+pub(in crate::lab) struct Setup<'a> {
+    /// Where the files are.
+    pub(in crate::lab) dir: &'a Path,
+    /// What their bytes come from.
+    pub(in crate::lab) seed: u64,
+    /// The kinds of transfers.
+    pub(in crate::lab) cells: &'a BTreeSet<Cell>,
+    /// How often a transfer is made again that was spoilt.
+    pub(in crate::lab) repeats: u32,
+}
+
 /// Everything that transfers need, whichever they are.
-pub(super) struct Course<'a> {
+pub(in crate::lab) struct Course<'a> {
     access: Access,
     scene: Scene,
     stages: BTreeMap<Cell, Stage>,
-    limit: Duration,
     repeats: u32,
     interruption: &'a Interruption,
 }
 
 impl<'a> Course<'a> {
     /// Makes the files, and moves each once over loopback, so that keys are known, catalogs filled and caches warm.
-    pub(super) fn prepare(
-        args: &TableArgs,
-        plan: &Plan,
+    pub(in crate::lab) fn prepare(
+        setup: &Setup<'_>,
         access: Access,
         interruption: &'a Interruption,
     ) -> Result<Self> {
-        let scene = Scene::set(&args.dir, &plan.sizes(), args.seed)?;
+        let sizes: BTreeSet<Size> = setup.cells.iter().map(|cell| cell.size).collect();
+        let scene = Scene::set(setup.dir, &Vec::from_iter(sizes), setup.seed)?;
         let mut stages = BTreeMap::new();
-        for cell in plan.cells() {
-            let stage = scene.stage(cell)?;
-            let mut pair = Pair::start(&stage, cell, &Venue::loopback())?;
+        for cell in setup.cells {
+            let stage = scene.stage(*cell)?;
+            let mut pair = Pair::start(&stage, *cell, &Venue::loopback())?;
             interruption.wait_for(pair.processes())?;
             pair.transfer(&scene, "warm-up.bin", None)?.whole()?;
-            stages.insert(cell, stage);
+            stages.insert(*cell, stage);
         }
-        let limit = Duration::from_secs(plan.limit_s());
-        Ok(Self { access, scene, stages, limit, repeats: args.repeats, interruption })
+        Ok(Self { access, scene, stages, repeats: setup.repeats, interruption })
     }
 
     /// Makes a transfer, and makes it again while it is spoilt and may be repeated.
-    pub(super) fn transfer(&self, plan: &Plan, planned: Planned) -> Result<Vec<Row>> {
+    pub(in crate::lab) fn transfer(&self, link: &Profile, planned: Planned) -> Result<Vec<Row>> {
         let mut rows = Vec::new();
         for attempt in 0..=self.repeats {
-            let (moved, lab) = self.once(plan, planned)?;
-            let mut row = row(plan, planned, attempt, moved, lab);
+            let (moved, lab) = self.once(link, planned)?;
+            let mut row = row(link, planned, attempt, moved, lab);
             row.counts = !row.is_spoilt() || attempt == self.repeats;
             let counts = row.counts;
             rows.push(row);
@@ -120,18 +134,14 @@ impl<'a> Course<'a> {
         Ok(rows)
     }
 
-    fn once(&self, plan: &Plan, planned: Planned) -> Result<(Moved, Report)> {
+    fn once(&self, link: &Profile, planned: Planned) -> Result<(Moved, Report)> {
         let cell = planned.cell();
         let stage = self.stages.get(&cell).context("a transfer without a stage")?;
         let (stage, _receiver_dir) = stage.anew(cell.direction)?;
         let congestion = planned.entrant.congestion();
         let lab = Lab::start(
             self.access,
-            tun::Plan {
-                profile: plan.links()[planned.link].clone(),
-                seed: planned.seed,
-                congestion: congestion.map(Into::into),
-            },
+            tun::Plan { profile: link.clone(), seed: planned.seed, congestion: congestion.map(Into::into) },
         )?;
         let state = State::of(&lab, self.access)?;
         let listen: IpAddr = Side::Server.address();
@@ -140,23 +150,14 @@ impl<'a> Course<'a> {
         let venue = Venue { listen, congestion, enrolled: true, launch: &launch };
         let mut pair = Pair::start(&stage, cell, &venue)?;
         self.interruption.wait_for(pair.processes())?;
-        let moved = pair.transfer(&self.scene, "result.bin", Some(self.limit))?;
+        let moved = pair.transfer(&self.scene, "result.bin", Some(Duration::from_secs(planned.limit_s)))?;
         Ok((moved, lab.report()?))
     }
 }
 
-/// At which end of the link a part is played.
-fn end(part: Part) -> Side {
-    match part {
-        Part::Client => Side::Client,
-        Part::Server => Side::Server,
-    }
-}
-
-fn row(plan: &Plan, planned: Planned, attempt: u32, moved: Moved, lab: Report) -> Row {
+fn row(profile: &Profile, planned: Planned, attempt: u32, moved: Moved, lab: Report) -> Row {
     let Planned { round, link, direction, entrant, size, .. } = planned;
     let Moved { end, elapsed, received_bytes, client, server } = moved;
-    let link_profile = &plan.links()[link];
     let mbit_per_s = |bytes_per_s: f64| bytes_per_s * 8.0 / 1e6;
     let seconds = elapsed.as_secs_f64();
     let goodput_mbit_per_s = match end {
@@ -165,7 +166,7 @@ fn row(plan: &Plan, planned: Planned, attempt: u32, moved: Moved, lab: Report) -
     };
     Row {
         place: link,
-        link: link_profile.name.clone(),
+        link: profile.name.clone(),
         direction,
         contender: entrant,
         size,
@@ -176,7 +177,7 @@ fn row(plan: &Plan, planned: Planned, attempt: u32, moved: Moved, lab: Report) -
         seconds,
         received_bytes,
         goodput_mbit_per_s,
-        limit_mbit_per_s: limit_bytes_per_s(link_profile, direction).map(mbit_per_s),
+        limit_mbit_per_s: limit_bytes_per_s(profile, direction).map(mbit_per_s),
         client,
         server,
         lab,
@@ -194,7 +195,7 @@ mod tests {
         let share = Share { cpu_s: 0.1, peak_bytes: 1 };
         let elapsed = Duration::from_secs(2);
         let moved = Moved { end, elapsed, received_bytes, client: share, server: share };
-        row(&plan, planned, 0, moved, link_report())
+        row(&plan.links()[0], planned, 0, moved, link_report())
     }
 
     #[test]

@@ -18,7 +18,7 @@ const UNLIMITED_SIZE: Size = Size(256 * MIB);
 /// A contender, with what TCP sends by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Entrant {
+pub(in crate::lab) enum Entrant {
     TcpCubic,
     TcpBbr,
     TlsCubic,
@@ -27,7 +27,7 @@ pub(super) enum Entrant {
 }
 
 impl Entrant {
-    pub(super) fn contender(self) -> Contender {
+    pub(in crate::lab) fn contender(self) -> Contender {
         match self {
             Self::TcpCubic | Self::TcpBbr => Contender::Tcp,
             Self::TlsCubic | Self::TlsBbr => Contender::Tls,
@@ -35,7 +35,7 @@ impl Entrant {
         }
     }
 
-    pub(super) fn congestion(self) -> Option<Congestion> {
+    pub(in crate::lab) fn congestion(self) -> Option<Congestion> {
         match self {
             Self::TcpCubic | Self::TlsCubic => Some(Congestion::Cubic),
             Self::TcpBbr | Self::TlsBbr => Some(Congestion::Bbr),
@@ -44,7 +44,7 @@ impl Entrant {
     }
 
     /// The name for people.
-    pub(super) fn title(self) -> &'static str {
+    pub(in crate::lab) fn title(self) -> &'static str {
         match self {
             Self::TcpCubic => "TCP CUBIC",
             Self::TcpBbr => "TCP BBR",
@@ -57,20 +57,22 @@ impl Entrant {
 
 /// One transfer that is to be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Planned {
-    pub(super) round: u32,
+pub(in crate::lab) struct Planned {
+    pub(in crate::lab) round: u32,
     /// Its place among the links.
-    pub(super) link: usize,
-    pub(super) direction: Direction,
-    pub(super) entrant: Entrant,
-    pub(super) size: Size,
+    pub(in crate::lab) link: usize,
+    pub(in crate::lab) direction: Direction,
+    pub(in crate::lab) entrant: Entrant,
+    pub(in crate::lab) size: Size,
     /// What the link's chance comes from: the same for everything in a round.
-    pub(super) seed: u64,
+    pub(in crate::lab) seed: u64,
+    /// After how long it is stopped.
+    pub(in crate::lab) limit_s: u64,
 }
 
 impl Planned {
     /// What the processes that make it have in common with others.
-    pub(super) fn cell(&self) -> Cell {
+    pub(in crate::lab) fn cell(&self) -> Cell {
         Cell { size: self.size, direction: self.direction, contender: self.entrant.contender() }
     }
 }
@@ -136,12 +138,6 @@ impl Plan {
         self.round(0).map(|planned| planned.cell()).collect()
     }
 
-    /// The lengths of files that are needed.
-    pub(super) fn sizes(&self) -> Vec<Size> {
-        let sizes: BTreeSet<Size> = self.cells().iter().map(|cell| cell.size).collect();
-        sizes.into_iter().collect()
-    }
-
     /// The length of the file that is moved one way over a link.
     pub(super) fn size(&self, link: usize, direction: Direction) -> Size {
         self.size.unwrap_or_else(|| match limit_bytes_per_s(&self.links[link], direction) {
@@ -160,7 +156,7 @@ impl Plan {
             let size = self.size(link, direction);
             (0..count).map(move |place| {
                 let entrant = self.entrants[(place + turn) % count];
-                Planned { round, link, direction, entrant, size, seed }
+                Planned { round, link, direction, entrant, size, seed, limit_s: self.limit_s }
             })
         })
     }
@@ -228,7 +224,8 @@ mod tests {
         let (up, down) = (Direction::Upload, Direction::Download);
         assert_eq!([mib(0, up), mib(1, up), mib(2, down)], [64, 64, 128]);
         assert_eq!([mib(3, up), mib(3, down)], [8, 32]);
-        assert_eq!(plan.sizes(), [8, 32, 64, 128].map(|mib| Size(mib * MIB)));
+        let sizes: BTreeSet<u64> = plan.cells().iter().map(|cell| cell.size.0 / MIB).collect();
+        assert_eq!(Vec::from_iter(sizes), [8, 32, 64, 128]);
         // By each size and way that there is: TCP, TLS and fulmar.
         assert_eq!(plan.cells().len(), 3 * (2 + 2 + 1 + 1));
     }

@@ -29,7 +29,7 @@ pub(super) fn plan() -> Plan {
 }
 
 /// A link on time: of 1,000 packets each way, it lost 10 and its queue dropped 20.
-pub(super) fn link_report() -> LinkReport {
+pub(in crate::lab) fn link_report() -> LinkReport {
     let link = Counters {
         offered_packets: 1000,
         delivered_packets: 970,

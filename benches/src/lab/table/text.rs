@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use fulmar_netsim::Profile;
+use fulmar_netsim::{Profile, tun::Report as LinkReport};
 use fulmar_proto::text::Escaped;
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     contest::{Direction, End},
-    measure::stats::Summary,
+    measure::{machine::Conditions, stats::Summary},
     report,
 };
 
@@ -27,7 +27,7 @@ const MARK: &str = "*";
 
 /// The conditions, the links, and a table for each direction.
 pub(super) fn table(report: &Report) -> String {
-    let mut text = conditions(report);
+    let mut text = conditions(&report.conditions, report.rows.iter().map(|row| (&row.lab, row.counts)));
     for link in report.plan.links() {
         text.push_str(&described(link));
     }
@@ -69,23 +69,27 @@ pub(super) fn said(row: &Row) -> String {
     text
 }
 
-fn conditions(report: &Report) -> String {
-    let rmem_max = report.conditions.rmem_max_bytes.map_or("unknown".to_owned(), |bytes| bytes.to_string());
-    let rows = &report.rows;
-    let worst =
-        |figure: fn(&Row) -> f64| rows.iter().filter(|row| row.counts).map(figure).fold(0.0, f64::max);
-    let idle = Summary::of(rows.iter().map(|row| row.lab.machine.idle_share * 100.0));
-    let real_time = if rows.iter().all(|row| row.lab.emulator.realtime) { "" } else { "not " };
+/// What everything was measured under. Of each transfer: what the link did, and whether it counts.
+pub(in crate::lab) fn conditions<'a>(
+    conditions: &Conditions,
+    transfers: impl Iterator<Item = (&'a LinkReport, bool)> + Clone,
+) -> String {
+    let rmem_max = conditions.rmem_max_bytes.map_or("unknown".to_owned(), |bytes| bytes.to_string());
+    let worst = |figure: fn(&LinkReport) -> f64| {
+        transfers.clone().filter(|(_, counts)| *counts).map(|(lab, _)| figure(lab)).fold(0.0, f64::max)
+    };
+    let idle = Summary::of(transfers.clone().map(|(lab, _)| lab.machine.idle_share * 100.0));
+    let real_time = if transfers.clone().all(|(lab, _)| lab.emulator.realtime) { "" } else { "not " };
     format!(
         "On {}, net.core.rmem_max {rmem_max}; {}.\n\
          The emulator ran {real_time}in real time; 99 % of a run's deliveries were at most {:.2} ms late; it took up to {:.0} % of \
          a core; the machine was idle for {:.0} % of the time (median); runs that were made again: {}.\n\n",
-        report::machine(&report.conditions),
-        report::programs(&report.conditions),
-        worst(|row| row.lab.emulator.lateness.p99_ms),
-        worst(|row| row.lab.emulator.cpu_share * 100.0),
+        report::machine(conditions),
+        report::programs(conditions),
+        worst(|lab| lab.emulator.lateness.p99_ms),
+        worst(|lab| lab.emulator.cpu_share * 100.0),
         idle.map_or(0.0, |idle| idle.median),
-        rows.iter().filter(|row| !row.counts).count(),
+        transfers.filter(|(_, counts)| !counts).count(),
     )
 }
 
@@ -134,7 +138,7 @@ fn notes(figures: &Figures) -> String {
 }
 
 /// A rate with three digits that count.
-fn mbit(mbit_per_s: f64) -> String {
+pub(in crate::lab) fn mbit(mbit_per_s: f64) -> String {
     match mbit_per_s {
         ..9.995 => format!("{mbit_per_s:.2}"),
         ..99.95 => format!("{mbit_per_s:.1}"),

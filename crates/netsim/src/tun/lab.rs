@@ -31,13 +31,13 @@ use super::{
 use crate::{Link, Profile, Way};
 
 /// The device's name in both namespaces.
-const DEVICE: &str = "fulmar0";
+pub(super) const DEVICE: &str = "fulmar0";
 
 /// Packets that wait for the emulator: a window of TCP arrives at once, since a TUN device does not slow its sender down.
 const RING_PACKETS: u32 = 10_000;
 
 /// The network of both ends.
-const NETWORK: (Ipv4Addr, u8) = (Ipv4Addr::new(10, 77, 0, 0), 24);
+pub(super) const NETWORK: (Ipv4Addr, u8) = (Ipv4Addr::new(10, 77, 0, 0), 24);
 
 /// One end of the link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +59,7 @@ impl Side {
         self.ipv4().into()
     }
 
-    fn ipv4(self) -> Ipv4Addr {
+    pub(super) fn ipv4(self) -> Ipv4Addr {
         match self {
             Self::Client => Ipv4Addr::new(10, 77, 0, 1),
             Self::Server => Ipv4Addr::new(10, 77, 0, 2),

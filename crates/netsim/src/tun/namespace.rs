@@ -62,6 +62,11 @@ impl Namespace {
         Ok(setns(fd, CloneFlags::CLONE_NEWUSER)?)
     }
 
+    /// The descriptor itself.
+    pub(super) fn borrow(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
     /// The descriptor's number in this process: `/proc/PID/fd/N` leads others to the namespace.
     #[must_use]
     pub fn descriptor(&self) -> RawFd {

@@ -36,6 +36,13 @@ impl Netlink {
         Ok(name_to_index(&self.0, device)?)
     }
 
+    /// Makes the device that is described.
+    pub(super) fn add(&self, attributes: Vec<LinkAttribute>) -> io::Result<()> {
+        let mut link = LinkMessage::default();
+        link.attributes = attributes;
+        self.request(RouteNetlinkMessage::NewLink(link), NLM_F_CREATE | NLM_F_EXCL)
+    }
+
     /// Brings a device up, with what is said of it.
     pub(super) fn up(&self, index: u32, attributes: Vec<LinkAttribute>) -> io::Result<()> {
         let mut link = LinkMessage::default();
