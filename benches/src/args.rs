@@ -12,6 +12,7 @@ use crate::{
     contest::{Congestion, Contender, Direction, Part, Size},
     flows::FlowsArgs,
     lab::LabArgs,
+    transfers::TransfersArgs,
 };
 
 /// Measures fulmar against TCP and TLS over TCP, side by side, and congestion controllers in simulations.
@@ -28,6 +29,8 @@ pub(crate) enum Command {
     Loopback(LoopbackArgs),
     /// Congestion controllers on links that lose packets, simulated in virtual time
     Flows(FlowsArgs),
+    /// Whole transfers by the real client and server, in virtual time
+    Transfers(TransfersArgs),
     /// Real programs over a link that loses and delays packets, in network namespaces of their own
     Lab(LabArgs),
     /// One side of one contender; started by the bench itself

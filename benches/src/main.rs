@@ -7,6 +7,7 @@ mod lab;
 mod loopback;
 mod measure;
 mod report;
+mod transfers;
 
 use std::process::ExitCode;
 
@@ -18,6 +19,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Loopback(args) => loopback::run(&args),
         Command::Flows(args) => flows::run(&args),
+        Command::Transfers(args) => transfers::run(&args),
         Command::Side(args) => contest::serve_side(&args),
         // A command's exit code is passed on.
         Command::Lab(args) => return lab::main(&args),
