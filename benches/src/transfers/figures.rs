@@ -16,7 +16,7 @@ pub(super) struct Row {
     pub(super) seconds: f64,
     /// Of what the link could have carried in that time.
     pub(super) share: f64,
-    /// From connecting until the session was there.
+    /// From connecting until the first command could be sent.
     pub(super) connected_s: f64,
     /// Datagrams that the sender's side of the link was offered.
     pub(super) packets: u64,

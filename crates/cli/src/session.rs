@@ -211,8 +211,10 @@ impl Context {
     }
 
     fn answer_connected(&self, already: bool) {
-        if let Some(session) = &self.session {
-            self.printer.object(&objects::Connected::new(session, already));
+        if let Some(session) = &self.session
+            && let Some(Ok(welcome)) = session.admission()
+        {
+            self.printer.object(&objects::Connected::new(session, welcome, already));
             let word = if already { "already connected" } else { "connected" };
             self.printer.answer(format_args!("{word} to {}", session.address()));
         }
@@ -238,7 +240,11 @@ impl Context {
     async fn connect(&mut self, target: &Target) -> Result<Session, Failure> {
         let endpoint = &target.endpoint;
         let trust = trust_for(&self.trust, target);
-        let result = self.client.connect(endpoint, &trust).await;
+        let result = match self.mode {
+            // The command travels right behind Hello. If the server refuses this client, the command fails with that.
+            Mode::OneShot => self.client.connect_early(endpoint, &trust).await,
+            Mode::Batch | Mode::Shell => self.client.connect(endpoint, &trust).await,
+        };
         let session = match result {
             Ok(session) => session,
             Err(Error::UnknownServer { address, answered, fingerprint }) if self.may_ask() => {
@@ -250,7 +256,7 @@ impl Context {
             }
             Err(error) => return Err(self.connect_failure(&error, endpoint)),
         };
-        state_dir::remember_last_server(&self.state_dir, session.address());
+        self.remember_if_admitted(&session);
         self.printer.detail(format_args!(
             "connected to {} ({}), rtt {} ms, key {}",
             session.address(),
@@ -265,6 +271,13 @@ impl Context {
         };
         self.session = Some(session.clone());
         Ok(session)
+    }
+
+    /// What `connme` without an argument goes to is a server that has let this client in.
+    fn remember_if_admitted(&self, session: &Session) {
+        if matches!(session.admission(), Some(Ok(_))) {
+            state_dir::remember_last_server(&self.state_dir, session.address());
+        }
     }
 
     /// Whether a person is there who can be asked.
@@ -325,6 +338,7 @@ impl Context {
         self.remote_dir = DirPath::root();
         match self.session.take() {
             Some(session) => {
+                self.remember_if_admitted(&session);
                 let alive = !session.is_closed();
                 session.close().await;
                 alive
@@ -344,6 +358,9 @@ impl Context {
             return Ok(());
         };
         self.remote_dir = DirPath::root();
+        if let Some(Err(refusal)) = session.admission() {
+            return Err(self.failure_about(&refusal, &session.address().to_string()));
+        }
         let revoked = session.lost().is_some_and(|error| error.kind() == ErrorKind::Refused);
         let failure = if revoked {
             let own = self.client.fingerprint();
@@ -362,8 +379,19 @@ impl Context {
         self.printer.failure(verb, self.line, failure);
     }
 
-    /// The failure that an error of the library is, about `object`.
+    /// The failure that an error of the library is, about `object`; about the server when that has refused this client.
     pub(crate) fn failure(&self, error: &Error, object: &str) -> Failure {
+        let refused = self.session.as_ref().and_then(|session| match session.admission() {
+            Some(Err(refusal)) => Some((refusal, session.address().to_string())),
+            _ => None,
+        });
+        match refused {
+            Some((refusal, server)) => self.failure_about(&refusal, &server),
+            None => self.failure_about(error, object),
+        }
+    }
+
+    fn failure_about(&self, error: &Error, object: &str) -> Failure {
         let mut failure = hints::failure_of(error, object, self.client.fingerprint());
         failure.object = failure.object.map(|object| self.shown_local(&object).to_owned());
         failure

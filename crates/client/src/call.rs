@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use fulmar_proto::{reply::Reply, request::Request, trailer::Trailer};
-use fulmar_transport::{Connection, FrameReceiver, FrameSender, Progress, Stalled, StreamError};
+use fulmar_transport::{FrameReceiver, FrameSender, StreamError};
 
-use crate::error::Error;
+use crate::{admission::Line, error::Error};
 
 /// How long a stream may stay silent while nothing moves on the others either. The server reports long work every second, and
 /// the transport notices a dead path much earlier, so this bounds only a server that keeps the connection and says nothing.
@@ -16,37 +16,36 @@ const SILENCE: Duration = Duration::from_secs(300);
 pub(crate) struct Call {
     pub(crate) sender: FrameSender,
     pub(crate) receiver: FrameReceiver,
-    pub(crate) progress: Progress,
+    pub(crate) line: Line,
 }
 
 /// Waits for something from the server, but not for ever.
 pub(crate) async fn bounded<T>(
-    progress: &Progress,
+    line: &Line,
     wait: impl Future<Output = Result<T, StreamError>>,
 ) -> Result<T, Error> {
-    match progress.within(SILENCE, wait).await {
-        Ok(result) => Ok(result?),
-        Err(Stalled) => Err(Error::Stalled),
-    }
+    line.within(SILENCE, wait).await
 }
 
 impl Call {
     /// Opens a stream and sends the request.
-    pub(crate) async fn open(connection: &Connection, request: &Request) -> Result<Self, Error> {
-        Self::open_with_priority(connection, request, 0).await
+    pub(crate) async fn open(line: &Line, request: &Request) -> Result<Self, Error> {
+        Self::open_with_priority(line, request, 0).await
     }
 
     /// As [`Call::open`], on a stream that goes before those of lower priority.
     pub(crate) async fn open_with_priority(
-        connection: &Connection,
+        line: &Line,
         request: &Request,
         priority: i32,
     ) -> Result<Self, Error> {
-        let (sender, receiver) = connection.open_stream().await?;
-        let mut call = Self { sender, receiver, progress: connection.progress() };
+        let (sender, receiver) = line.open_stream().await?;
+        let mut call = Self { sender, receiver, line: line.clone() };
         call.sender.set_priority(priority);
-        call.sender.send(request).await?;
-        Ok(call)
+        match call.sender.send(request).await {
+            Ok(()) => Ok(call),
+            Err(error) => Err(line.explain(error).await),
+        }
     }
 
     /// The next reply that is not a report of progress; those go to `working`.
@@ -54,7 +53,7 @@ impl Call {
     /// A failure of the command is [`Error::Server`].
     pub(crate) async fn reply(&mut self, mut working: impl FnMut(u64, u64)) -> Result<Reply, Error> {
         loop {
-            let reply = bounded(&self.progress, self.receiver.recv_growing()).await?;
+            let reply = bounded(&self.line, self.receiver.recv_growing()).await?;
             match reply.ok_or(StreamError::Truncated)? {
                 Reply::Working { done, total } => working(done, total),
                 Reply::Failed(failure) => return Err(Error::Server(failure)),
@@ -65,7 +64,7 @@ impl Call {
 
     /// The trailer of a body that has been read.
     pub(crate) async fn trailer(&mut self) -> Result<Trailer, Error> {
-        let trailer: Option<Trailer> = bounded(&self.progress, self.receiver.recv_growing()).await?;
+        let trailer: Option<Trailer> = bounded(&self.line, self.receiver.recv_growing()).await?;
         match trailer.ok_or(StreamError::Truncated)? {
             Trailer::Failed(failure) => Err(Error::Server(failure)),
             trailer => Ok(trailer),
@@ -83,22 +82,22 @@ impl Call {
         };
         match sent.await {
             Ok(()) | Err(StreamError::Stopped(_)) => Ok(()),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(self.line.explain(error).await),
         }
     }
 }
 
 /// Sends one request and reads its one reply.
-pub(crate) async fn ask(connection: &Connection, request: &Request) -> Result<Reply, Error> {
-    ask_watching(connection, request, |_, _| {}).await
+pub(crate) async fn ask(line: &Line, request: &Request) -> Result<Reply, Error> {
+    ask_watching(line, request, |_, _| {}).await
 }
 
 /// As [`ask`], with the server's reports of progress.
 pub(crate) async fn ask_watching(
-    connection: &Connection,
+    line: &Line,
     request: &Request,
     working: impl FnMut(u64, u64),
 ) -> Result<Reply, Error> {
-    let mut call = Call::open(connection, request).await?;
+    let mut call = Call::open(line, request).await?;
     call.reply(working).await
 }

@@ -8,19 +8,19 @@ use fulmar_proto::{
     address::HostPort,
     codec,
     fingerprint::Fingerprint,
-    hello::{Congestion, EXTENSION_INVITE, Extension, Extensions, Features, Hello, Welcome},
+    hello::{Congestion, EXTENSION_INVITE, Extension, Extensions, Features, Hello},
     invite::{EXPORTER_LABEL, InviteProof, InviteToken},
     range::MAX_RANGE_BYTES,
-    reply::Reply,
     text::Text,
 };
 use fulmar_transport::{
-    AddMode, Connection, DialError, Dialer, FrameReceiver, Identity, KnownHost, KnownHosts, KnownHostsError,
-    Role, ServerTrust, StreamError, resolve,
+    AddMode, Connection, DialError, Dialer, Identity, KnownHost, KnownHosts, KnownHostsError, Role,
+    ServerTrust, StreamError, resolve,
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
+    admission::greet,
     endpoint::Endpoint,
     error::{Error, Pin},
     session::Session,
@@ -64,6 +64,13 @@ pub enum Trust {
     RecordNew,
     /// Accept this key alone, and remember it.
     Pinned(Fingerprint),
+}
+
+/// A server that was reached and has been told Hello.
+struct Reached {
+    session: Session,
+    /// Its key is to be remembered.
+    is_new: bool,
 }
 
 /// A client. Cheap to clone; clones share their sockets and threads.
@@ -111,14 +118,47 @@ impl Client {
     /// [`Error::PinNotOffered`]: nothing was sent but the handshake. [`Error::Server`]
     /// when the server refuses this client. [`Error::Dial`], [`Error::Resolve`], [`Error::NoWelcome`].
     pub async fn connect(&self, endpoint: &Endpoint, trust: &Trust) -> Result<Session, Error> {
-        let connecting = self.connect_within(endpoint, trust);
-        match timeout(self.config.connect_timeout, connecting).await {
+        let reached = self.reach(endpoint, trust).await?;
+        self.settle(reached).await
+    }
+
+    /// As [`Client::connect`], but does not wait for a server that is known by its key to admit this client: what is asked
+    /// of the session meanwhile is sent right behind Hello, which saves a round trip. The server runs nothing of it before it
+    /// has admitted this client. If it refuses, the first call on the session fails with the error that
+    /// [`Client::connect`] would have failed with.
+    ///
+    /// # Errors
+    /// As [`Client::connect`].
+    pub async fn connect_early(&self, endpoint: &Endpoint, trust: &Trust) -> Result<Session, Error> {
+        let reached = self.reach(endpoint, trust).await?;
+        if reached.is_new { self.settle(reached).await } else { Ok(reached.session) }
+    }
+
+    /// Waits until a server has admitted this client, and remembers a key that is new.
+    async fn settle(&self, reached: Reached) -> Result<Session, Error> {
+        let Reached { session, is_new } = reached;
+        session.welcome().await?;
+        if is_new {
+            self.remember(session.address(), session.fingerprint()).await?;
+        }
+        Ok(session)
+    }
+
+    /// Connects to a server and says Hello.
+    async fn reach(&self, endpoint: &Endpoint, trust: &Trust) -> Result<Reached, Error> {
+        let deadline = Instant::now() + self.config.connect_timeout;
+        match timeout_at(deadline, self.reach_by(deadline, endpoint, trust)).await {
             Ok(result) => result,
             Err(_) => Err(Error::NoWelcome),
         }
     }
 
-    async fn connect_within(&self, endpoint: &Endpoint, trust: &Trust) -> Result<Session, Error> {
+    async fn reach_by(
+        &self,
+        deadline: Instant,
+        endpoint: &Endpoint,
+        trust: &Trust,
+    ) -> Result<Reached, Error> {
         let address = endpoint.address();
         let demanded = demanded(endpoint, trust)?;
         let known = self.known(address).await?;
@@ -130,11 +170,9 @@ impl Client {
             Endpoint::Invite(invite) => invite.token.as_ref(),
             Endpoint::Address(_) => None,
         };
-        let (welcome, notices) = self.greet(&connection, token).await?;
-        if is_new {
-            self.remember(address, connection.peer()).await?;
-        }
-        Ok(Session::start(self.clone(), address.clone(), connection, welcome, notices))
+        let hello = greet(&connection, &self.hello(&connection, token)?).await?;
+        let session = Session::start(self.clone(), address.clone(), connection, hello, deadline);
+        Ok(Reached { session, is_new })
     }
 
     async fn dial(
@@ -156,27 +194,6 @@ impl Client {
                 Err(Error::UnknownServer { address: address.clone(), answered, fingerprint })
             }
             result => result.map_err(Error::Dial),
-        }
-    }
-
-    /// Says Hello and waits for Welcome. The receiver goes on carrying the server's notices.
-    async fn greet(
-        &self,
-        connection: &Connection,
-        token: Option<&InviteToken>,
-    ) -> Result<(Welcome, FrameReceiver), Error> {
-        let (mut sender, mut receiver) = connection.open_stream().await?;
-        sender.send(&self.hello(connection, token)?).await?;
-        sender.finish()?;
-        let reply: Option<Reply> = receiver.recv_growing().await?;
-        match reply.ok_or(StreamError::Truncated)? {
-            Reply::Welcome(welcome) => Ok((welcome, receiver)),
-            Reply::Failed(failure) => {
-                // The server waits for this, so that its reason could not be overtaken by its own close.
-                connection.close(fulmar_proto::code::CloseCode::DONE, "");
-                Err(Error::Server(failure))
-            }
-            other => Err(Error::UnexpectedReply(other.name())),
         }
     }
 

@@ -81,7 +81,7 @@ impl Session {
     /// Any [`Error`] of the connection; those of the directory come with the first page.
     pub async fn list(&self, directory: &DirPath, details: bool) -> Result<Listing, Error> {
         let request = Request::List { directory: directory.clone(), cursor: None, details };
-        Ok(Listing { call: Call::open(self.connection(), &request).await?, done: false })
+        Ok(Listing { call: Call::open(self.line(), &request).await?, done: false })
     }
 
     /// Describes a file or directory.
@@ -89,7 +89,7 @@ impl Session {
     /// # Errors
     /// Any [`Error`] of the server or the connection; so for all methods here.
     pub async fn stat(&self, path: &DirPath) -> Result<Entry, Error> {
-        match ask(self.connection(), &Request::Stat { path: path.clone() }).await? {
+        match ask(self.line(), &Request::Stat { path: path.clone() }).await? {
             Reply::Entry(entry) => Ok(entry),
             other => Err(Error::UnexpectedReply(other.name())),
         }
@@ -100,7 +100,7 @@ impl Session {
     /// # Errors
     /// As [`Session::stat`].
     pub async fn measure(&self, path: &DirPath) -> Result<Measured, Error> {
-        match ask(self.connection(), &Request::Measure { path: path.clone() }).await? {
+        match ask(self.line(), &Request::Measure { path: path.clone() }).await? {
             Reply::Measured { kind, bytes, files, directories } => {
                 Ok(Measured { kind, bytes, files, directories })
             }
@@ -121,7 +121,7 @@ impl Session {
     ) -> Result<(u64, Digest), Error> {
         let request = Request::Hash { path: path.clone(), reread };
         let working = |done, total| observer.on(Event::Hashing { done, total });
-        match ask_watching(self.connection(), &request, working).await? {
+        match ask_watching(self.line(), &request, working).await? {
             Reply::Hashed { size, root } => Ok((size, root)),
             other => Err(Error::UnexpectedReply(other.name())),
         }
@@ -133,7 +133,7 @@ impl Session {
     /// As [`Session::stat`].
     pub async fn make_directory(&self, path: &RelPath, parents: bool) -> Result<bool, Error> {
         let request = Request::MakeDirectory { path: path.clone(), parents };
-        match ask(self.connection(), &request).await? {
+        match ask(self.line(), &request).await? {
             Reply::DirectoryMade { created } => Ok(created),
             other => Err(Error::UnexpectedReply(other.name())),
         }
@@ -146,7 +146,7 @@ impl Session {
     /// As [`Session::stat`].
     pub async fn remove(&self, path: &RelPath, recursive: bool) -> Result<Removed, Error> {
         let request = Request::Remove { path: path.clone(), recursive };
-        match ask(self.connection(), &request).await? {
+        match ask(self.line(), &request).await? {
             Reply::Removed { files, directories } => Ok(Removed { files, directories }),
             other => Err(Error::UnexpectedReply(other.name())),
         }
@@ -163,7 +163,7 @@ impl Session {
         on_exists: OnExists,
     ) -> Result<Renamed, Error> {
         let request = Request::Rename { from: from.clone(), to: to.clone(), on_exists };
-        match ask(self.connection(), &request).await? {
+        match ask(self.line(), &request).await? {
             Reply::Renamed { path, skipped } => Ok(Renamed { path, skipped }),
             other => Err(Error::UnexpectedReply(other.name())),
         }

@@ -25,6 +25,7 @@
 //!   name and never touches what was there before.
 //! * Progress counts bytes that the other side has acknowledged, not bytes that were handed to the network.
 
+mod admission;
 mod call;
 mod client;
 mod commands;

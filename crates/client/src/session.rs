@@ -1,4 +1,4 @@
-//! One connection that has been admitted.
+//! One connection, admitted or about to be.
 
 use std::{
     net::SocketAddr,
@@ -22,13 +22,17 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::{client::Client, error::Error};
+use crate::{
+    admission::{Admission, Line},
+    client::Client,
+    error::Error,
+};
 
 /// How long the packets that say goodbye are given to leave.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// A connection that the server has admitted. Cheap to clone; clones are the same connection. It is closed when the last
-/// clone is gone, or by [`Session::close`].
+/// A connection that the server has admitted, or is about to: see [`Client::connect_early`]. Cheap to clone; clones are the
+/// same connection. It is closed when the last clone is gone, or by [`Session::close`].
 #[derive(Clone, Debug)]
 pub struct Session {
     inner: Arc<Inner>,
@@ -38,8 +42,7 @@ pub struct Session {
 struct Inner {
     client: Client,
     address: HostPort,
-    connection: Connection,
-    welcome: Welcome,
+    line: Line,
     since: Instant,
     going_away: Arc<AtomicBool>,
     farewells: Mutex<JoinSet<()>>,
@@ -47,24 +50,30 @@ struct Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.connection.close(CloseCode::DONE, "");
+        self.line.connection().close(CloseCode::DONE, "");
     }
 }
 
 impl Session {
+    /// A session on a connection on which Hello was sent; its answer, until `deadline`, and then notices come on `hello`.
     pub(crate) fn start(
         client: Client,
         address: HostPort,
         connection: Connection,
-        welcome: Welcome,
-        notices: FrameReceiver,
+        hello: FrameReceiver,
+        deadline: Instant,
     ) -> Self {
-        let going_away = Arc::new(AtomicBool::new(false));
+        let (going_away, admission) = (Arc::new(AtomicBool::new(false)), Admission::default());
+        let line = Line::new(connection.clone(), admission.clone());
+        let told = going_away.clone();
         // Ends with the connection, when the stream does.
-        tokio::spawn(watch_notices(notices, going_away.clone()));
-        let farewells = Mutex::default();
-        let since = Instant::now();
-        let inner = Inner { client, address, connection, welcome, since, going_away, farewells };
+        tokio::spawn(async move {
+            if let Some(notices) = admission.receive(&connection, hello, deadline).await {
+                watch_notices(notices, told).await;
+            }
+        });
+        let (since, farewells) = (Instant::now(), Mutex::default());
+        let inner = Inner { client, address, line, since, going_away, farewells };
         Self { inner: Arc::new(inner) }
     }
 
@@ -77,34 +86,44 @@ impl Session {
     /// The address that answered.
     #[must_use]
     pub fn remote_addr(&self) -> SocketAddr {
-        self.inner.connection.remote_addr()
+        self.connection().remote_addr()
     }
 
     /// The fingerprint of the server's key.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
-        self.inner.connection.peer()
+        self.connection().peer()
     }
 
-    /// What the server said at admission: its name, this client's grants, policies, limits.
+    /// What the server says at admission: its name, this client's grants, policies, limits. Waits for it, which takes a
+    /// round trip after [`Client::connect_early`] and nothing otherwise.
+    ///
+    /// # Errors
+    /// [`Error::Server`] when the server refuses this client, [`Error::NoWelcome`] when it says nothing in time, or how
+    /// the connection ended before.
+    pub async fn welcome(&self) -> Result<&Welcome, Error> {
+        self.inner.line.admission().answer().await
+    }
+
+    /// What [`Session::welcome`] would give, if it is known already.
     #[must_use]
-    pub fn welcome(&self) -> &Welcome {
-        &self.inner.welcome
+    pub fn admission(&self) -> Option<Result<&Welcome, Error>> {
+        self.inner.line.admission().known()
     }
 
     /// The estimate of the round-trip time (RFC 9002 section 5.3).
     #[must_use]
     pub fn rtt(&self) -> Duration {
-        self.inner.connection.rtt()
+        self.connection().rtt()
     }
 
     /// What the transport has counted and measured so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.inner.connection.stats()
+        self.connection().stats()
     }
 
-    /// How long ago the server admitted this client.
+    /// How long ago the connection was made.
     #[must_use]
     pub fn connected_for(&self) -> Duration {
         self.inner.since.elapsed()
@@ -113,13 +132,13 @@ impl Session {
     /// Whether the connection has ended.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.inner.connection.close_reason().is_some()
+        self.connection().close_reason().is_some()
     }
 
     /// How the connection ended, if it has.
     #[must_use]
     pub fn lost(&self) -> Option<Error> {
-        self.inner.connection.close_reason().map(Error::from)
+        self.connection().close_reason().map(Error::from)
     }
 
     /// Whether the server has announced that it is shutting down: nothing new will be started there.
@@ -132,7 +151,7 @@ impl Session {
     pub async fn close(&self) {
         let mut farewells = std::mem::take(&mut *self.farewells());
         let _ = timeout(FAREWELL, async { while farewells.join_next().await.is_some() {} }).await;
-        self.inner.connection.close(CloseCode::DONE, "");
+        self.connection().close(CloseCode::DONE, "");
         let _ = timeout(FAREWELL, self.inner.client.goodbye()).await;
     }
 
@@ -147,8 +166,12 @@ impl Session {
         self.inner.farewells.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn connection(&self) -> &Connection {
-        &self.inner.connection
+    fn connection(&self) -> &Connection {
+        self.inner.line.connection()
+    }
+
+    pub(crate) fn line(&self) -> &Line {
+        &self.inner.line
     }
 
     pub(crate) fn client(&self) -> &Client {

@@ -5,6 +5,7 @@ pub(crate) mod admin;
 
 use fulmar_client::{Outcome, Session, Transferred};
 use fulmar_proto::{
+    hello::Welcome,
     listing::{Entry as ListedEntry, EntryKind, EntryName},
     text::Escaped,
 };
@@ -76,8 +77,7 @@ pub(crate) struct Connected {
 }
 
 impl Connected {
-    pub(crate) fn new(session: &Session, already: bool) -> Self {
-        let welcome = session.welcome();
+    pub(crate) fn new(session: &Session, welcome: &Welcome, already: bool) -> Self {
         Self {
             v: V,
             r#type: "connected",

@@ -51,6 +51,14 @@ where
     F: AsyncFn(&Source, &FileProgress<'_>) -> Result<Transferred, Broken>,
 {
     let sources = work.sources;
+    // A server that lets nobody in says so once, before any of several files is tried.
+    if sources.len() > 1
+        && let Err(error) = session.welcome().await
+    {
+        let failure = context.failure(&error, &session.address().to_string());
+        context.report(work.verb, &failure);
+        return failure.code;
+    }
     let progress = context.progress(work.verb, sources.len(), total_bytes(sources));
     let mut course = Course::new(work, tally);
     let mut waiting = sources.iter();

@@ -29,7 +29,7 @@ pub(super) async fn status(context: &mut Context) -> Result<ExitCode, Failure> {
     let connection = match is_wanted {
         true => {
             let session = context.session().await?;
-            Some(describe(context, &session).await)
+            Some(describe(context, &session).await?)
         }
         false => None,
     };
@@ -44,10 +44,12 @@ pub(super) async fn status(context: &mut Context) -> Result<ExitCode, Failure> {
     Ok(ExitCode::Done)
 }
 
-async fn describe(context: &Context, session: &Session) -> Connection {
+async fn describe(context: &Context, session: &Session) -> Result<Connection, Failure> {
+    let welcome = session.welcome().await.map_err(|error| context.failure(&error, "status"))?;
     let name = context.config.host_at(session.address()).map(|host| host.name.as_str().to_owned());
     let since = known_since(context, session.address(), session.fingerprint()).await;
-    Connection::new(session, name, since, format!("/{}", context.remote_dir.as_str()))
+    let remote_dir = format!("/{}", context.remote_dir.as_str());
+    Ok(Connection::new(session, welcome, name, since, remote_dir))
 }
 
 /// The facts for people, one to a line.

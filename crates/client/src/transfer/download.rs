@@ -74,7 +74,7 @@ impl Session {
         observer: &dyn Observer,
     ) -> Result<Done, Error> {
         let target = file::resolve(self, local, must_be_directory, path.name()).await?;
-        self.check_extension(path.name(), target.leaf())?;
+        self.check_extension(path.name(), target.leaf()).await?;
         if let Some(done) = file::already_there(self, path, &target, options.on_exists, observer).await? {
             return Ok(done);
         }
@@ -92,9 +92,9 @@ impl Session {
     }
 
     /// The server's wish that names keep their extension is for this side to honour: it never learns the local name.
-    fn check_extension(&self, from: &str, to: &str) -> Result<(), Error> {
-        let keep = self.welcome().policies.has(Policies::KEEP_EXTENSION);
-        if keep && !same_extension(from, to) {
+    async fn check_extension(&self, from: &str, to: &str) -> Result<(), Error> {
+        // Only who gives another extension has to wait for what the server wishes.
+        if !same_extension(from, to) && self.welcome().await?.policies.has(Policies::KEEP_EXTENSION) {
             return Err(Error::Policy("the extension must be kept"));
         }
         Ok(())

@@ -54,7 +54,7 @@ pub(super) async fn open(
     first_bytes: u32,
 ) -> Result<(Opened, Option<Fetched>), Error> {
     let request = Request::Open { path: path.clone(), first_bytes };
-    let mut call = Call::open(session.connection(), &request).await?;
+    let mut call = Call::open(session.line(), &request).await?;
     let opened = match call.reply(|_, _| {}).await? {
         Reply::Opened(opened) => opened,
         other => return Err(Error::UnexpectedReply(other.name())),
@@ -137,7 +137,7 @@ impl Sink {
 
 /// Asks for one range; its bytes are next.
 async fn ask(session: &Session, path: RelPath, version: Version, range: Range) -> Result<Call, Error> {
-    let mut call = Call::open(session.connection(), &Request::Read { path, version, range }).await?;
+    let mut call = Call::open(session.line(), &Request::Read { path, version, range }).await?;
     match call.reply(|_, _| {}).await? {
         Reply::Body { len } if len == range.len() => Ok(call),
         other => Err(Error::UnexpectedReply(other.name())),
@@ -165,7 +165,7 @@ async fn receive_bytes(call: &mut Call, empty: Buffer, len: usize) -> Result<Buf
             }
             Ok(())
         };
-        bounded(&call.progress, fill).await?;
+        bounded(&call.line, fill).await?;
     }
     Ok(bytes)
 }

@@ -148,7 +148,7 @@ impl Session {
         };
         // The server publishes as soon as it has the trailer, so this is the last moment to look.
         source.check().await?;
-        let mut call = Call::open(self.connection(), &Request::Put { upload }).await?;
+        let mut call = Call::open(self.line(), &Request::Put { upload }).await?;
         call.send_body(body, &trailer).await?;
         match call.reply(|_, _| {}).await? {
             Reply::Stored(stored) if stored.root == root => {
@@ -201,13 +201,13 @@ impl Session {
     }
 
     async fn begin(&self, upload: BeginUpload) -> Result<Beginning, Error> {
-        let mut call = Call::open(self.connection(), &Request::Begin { upload, first: None }).await?;
+        let mut call = Call::open(self.line(), &Request::Begin { upload, first: None }).await?;
         match call.reply(|_, _| {}).await? {
             Reply::Begun(begun) => {
                 let mut have = begun.have.nodes().to_vec();
                 let mut more = begun.have.more();
                 while more {
-                    let page: HavePage = bounded(&call.progress, call.receiver.recv_expected()).await?;
+                    let page: HavePage = bounded(&call.line, call.receiver.recv_expected()).await?;
                     have.extend_from_slice(page.nodes());
                     more = page.more();
                     check_progress(&page)?;
@@ -224,7 +224,7 @@ impl Session {
     async fn commit(&self, begun: &Begun, size: u64, root: Digest) -> Result<Stored, Error> {
         let (upload_id, generation) = (begun.upload_id, begun.generation);
         let request = Request::Commit { upload_id, generation, size, root };
-        match ask(self.connection(), &request).await? {
+        match ask(self.line(), &request).await? {
             Reply::Stored(stored) if stored.root == root && stored.size == size => Ok(stored),
             Reply::Stored(_) => Err(Error::DigestMismatch),
             other => Err(Error::UnexpectedReply(other.name())),
@@ -236,7 +236,7 @@ impl Session {
     async fn abandon_if_useless(&self, begun: &Begun, error: &Error) {
         if error.is_changed() || matches!(error, Error::DigestMismatch) {
             let (upload_id, generation) = (begun.upload_id, begun.generation);
-            let _ = ask(self.connection(), &Request::Abandon { upload_id, generation }).await;
+            let _ = ask(self.line(), &Request::Abandon { upload_id, generation }).await;
         }
     }
 }

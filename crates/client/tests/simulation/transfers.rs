@@ -16,13 +16,15 @@ fn lossy(ratio: f64) -> Profile {
     Profile::symmetric(&format!("loss of {ratio}"), direction)
 }
 
-/// One file there and another back.
+/// One file there and another back, each of them right behind Hello.
 fn there_and_back(seed: u64, profile: &Profile, len: usize) {
     simulate(seed, profile, async |world| {
-        let visit = world.peer(0).visit().await;
+        let visit = world.peer(0).connect_early().await.expect("a handshake");
         let bytes = data(seed, "file", len);
         visit.upload("file.bin", &bytes).await.expect("stored");
         assert_eq!(visit.list("").await.expect("a listing"), ["file.bin"]);
+        visit.close().await;
+        let visit = world.peer(0).connect_early().await.expect("a handshake");
         assert_eq!(visit.download("file.bin").await.expect("sent"), bytes);
         visit.close().await;
     });

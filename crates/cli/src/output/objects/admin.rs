@@ -1,7 +1,7 @@
 //! The objects of `hosts`, `clients` and `status`.
 
 use fulmar_client::{Session, Stats};
-use fulmar_proto::hello::Policies;
+use fulmar_proto::hello::{Policies, Welcome};
 use serde::Serialize;
 
 use super::{V, units};
@@ -135,11 +135,11 @@ pub(crate) struct Connection {
 impl Connection {
     pub(crate) fn new(
         session: &Session,
+        welcome: &Welcome,
         name: Option<String>,
         known_since: Option<String>,
         remote_dir: String,
     ) -> Self {
-        let welcome = session.welcome();
         let stats: Stats = session.stats();
         Self {
             addr: session.address().to_string(),

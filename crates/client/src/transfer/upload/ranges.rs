@@ -158,7 +158,7 @@ pub(super) async fn write(
     digest: RangeDigest,
 ) -> Result<(), Error> {
     let request = Request::Write { upload_id: upload.id, generation: upload.generation, range };
-    let mut call = Call::open_with_priority(session.connection(), &request, range.priority()).await?;
+    let mut call = Call::open_with_priority(session.line(), &request, range.priority()).await?;
     call.send_body(body, &Trailer::Range(digest)).await?;
     match call.reply(|_, _| {}).await? {
         Reply::Written => Ok(()),

@@ -73,11 +73,11 @@ impl AbandonOnDrop<'_> {
 impl Drop for AbandonOnDrop<'_> {
     fn drop(&mut self) {
         if self.armed {
-            let (connection, upload) = (self.session.connection().clone(), self.upload);
+            let (line, upload) = (self.session.line().clone(), self.upload);
             let request = Request::Abandon { upload_id: upload.id, generation: upload.generation };
             self.session.farewell(async move {
                 // If it cannot be taken back, the server collects it by its age.
-                let _ = ask(&connection, &request).await;
+                let _ = ask(&line, &request).await;
             });
         }
     }

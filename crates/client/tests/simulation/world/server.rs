@@ -1,12 +1,12 @@
 //! The server of a world.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use fulmar_netsim::virtual_net::{Network, VirtualRuntime};
 use fulmar_proto::{grants::Grants, hello::Policies};
 use fulmar_server::{NoAudit, Server, ServerConfig, TrustStore};
-use fulmar_transport::Listener;
-use tokio::{sync::oneshot, task::JoinHandle};
+use fulmar_transport::{Identity, Listener};
+use tokio::{sync::oneshot, task::JoinHandle, time::sleep};
 
 use super::{SERVER, World, identities};
 
@@ -60,12 +60,30 @@ impl Running {
 /// Writes the list of clients: all of them, with every right.
 pub(super) fn write_state(folder: &Path) {
     fs::create_dir(folder).expect("a folder");
-    let lines =
-        identities::peers().iter().map(|peer| format!("{} grants={}\n", peer.fingerprint(), Grants::ALL));
+    write_clients(folder, identities::peers());
+}
+
+fn write_clients(folder: &Path, clients: &[Identity]) {
+    let lines = clients.iter().map(|client| format!("{} grants={}\n", client.fingerprint(), Grants::ALL));
     fs::write(folder.join("authorized_clients"), lines.collect::<String>()).expect("the list of clients");
 }
 
+/// Longer than it takes a server to notice another list of clients.
+const NOTICED: Duration = Duration::from_secs(3);
+
 impl World {
+    /// Takes every client off the server's list.
+    pub(crate) async fn enrol_nobody(&self) {
+        write_clients(&self.state_dir("server"), &[]);
+        sleep(NOTICED).await;
+    }
+
+    /// Puts all clients on the server's list again.
+    pub(crate) async fn enrol_all(&self) {
+        write_clients(&self.state_dir("server"), identities::peers());
+        sleep(NOTICED).await;
+    }
+
     /// Starts a server where the last one was.
     pub(super) fn start(&self, generation: u32) -> Running {
         let socket = self.network.bind(SERVER).expect("the server's address is free");
