@@ -8,7 +8,7 @@
 //! table    how it is shown
 //! ```
 //!
-//! Packets arrive and timers fire at whole milliseconds, as behind an interrupt that waits for company.
+//! Unless a case is bunched, packets arrive and timers of endpoints fire at the very moment when they are to.
 
 mod args;
 mod figures;

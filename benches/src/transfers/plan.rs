@@ -31,6 +31,8 @@ pub(crate) struct Plan {
 pub(crate) struct Case {
     pub(crate) name: String,
     pub(crate) profile: Profile,
+    /// Packets arrive and timers fire at whole milliseconds only, as behind an interrupt that waits for company.
+    pub(crate) bunched: bool,
     pub(crate) way: Way,
     pub(crate) bytes: u64,
     pub(crate) targets: Vec<Target>,
@@ -86,8 +88,14 @@ struct Matrix {
     losses: Vec<f64>,
     #[serde(default = "one_bdp")]
     buffer_bdp: f64,
+    #[serde(default = "exact")]
+    bunched: Vec<bool>,
     bytes: Vec<u64>,
     ways: Vec<Way>,
+}
+
+fn exact() -> Vec<bool> {
+    vec![false]
 }
 
 fn one_bdp() -> f64 {
@@ -143,16 +151,30 @@ impl Matrix {
             for &rtt_ms in &self.rtts_ms {
                 for &loss in &self.losses {
                     let profile = self.profile(rate_mbit_per_s, rtt_ms, loss)?;
-                    for (&bytes, &way) in
-                        self.bytes.iter().flat_map(|bytes| self.ways.iter().map(move |way| (bytes, way)))
-                    {
-                        ensure!((1..=MAX_BYTES).contains(&bytes), "bytes is out of range: 1 to {MAX_BYTES}");
-                        ensure!(cases.len() < MAX_CASES, "a plan has at most {MAX_CASES} cases");
-                        let name = format!("{} {} {}", profile.name, amount(bytes), way.word());
-                        let targets = targets.iter().filter(|target| target.is_of(&name)).cloned().collect();
-                        cases.push(Case { name, profile: profile.clone(), way, bytes, targets });
+                    for &bunched in &self.bunched {
+                        self.files(&profile, bunched, targets, cases)?;
                     }
                 }
+            }
+        }
+        Ok(())
+    }
+
+    fn files(
+        &self,
+        profile: &Profile,
+        bunched: bool,
+        targets: &[Target],
+        cases: &mut Vec<Case>,
+    ) -> Result<()> {
+        let word = if bunched { " bunched" } else { "" };
+        for &bytes in &self.bytes {
+            ensure!((1..=MAX_BYTES).contains(&bytes), "bytes is out of range: 1 to {MAX_BYTES}");
+            for &way in &self.ways {
+                ensure!(cases.len() < MAX_CASES, "a plan has at most {MAX_CASES} cases");
+                let name = format!("{}{word} {} {}", profile.name, amount(bytes), way.word());
+                let targets = targets.iter().filter(|target| target.is_of(&name)).cloned().collect();
+                cases.push(Case { name, profile: profile.clone(), bunched, way, bytes, targets });
             }
         }
         Ok(())
@@ -213,7 +235,7 @@ share = { median_at_least = 0.5 }
     #[test]
     fn the_plan_that_comes_along_has_targets_for_every_case() {
         let plan = load(None).expect("a plan");
-        assert_eq!((plan.cases.len(), plan.seeds), (18, 25));
+        assert_eq!((plan.cases.len(), plan.seeds), (36, 25));
         assert!(plan.cases.iter().all(|case| case.targets.len() == 1), "one target each");
     }
 

@@ -64,10 +64,11 @@ pub(super) struct Scene<'a> {
 /// Runs a case with one seed.
 pub(super) fn run(scene: &Scene<'_>, case: &Case, seed: u64) -> Result<Row> {
     let folder = tempfile::tempdir_in(scene.folder)?;
-    virtual_net::run(async {
+    let transfer = async {
         let world = World::new(scene, case, seed, folder.path())?;
         world.transfer(case).await
-    })
+    };
+    if case.bunched { virtual_net::run(transfer) } else { virtual_net::run_exactly(transfer) }
 }
 
 struct World<'a> {

@@ -11,7 +11,8 @@
 //! minute of a bad link costs milliseconds, and everything happens on one thread in an order that the seed decides. No
 //! other thread may take part, because the clock runs on while one works.
 //!
-//! A host is an IP address. Time moves in tokio's steps of 1 ms: a packet is never early, and up to 1 ms late.
+//! A host is an IP address. Under [`run`] time moves in tokio's steps of 1 ms: a packet is never early, and up to 1 ms late, as
+//! behind an interrupt that waits for company. Under [`run_exactly`] it is on time.
 //!
 //! ```
 //! use fulmar_netsim::{Profile, virtual_net::{self, Network}};
@@ -26,6 +27,7 @@
 //! });
 //! ```
 
+mod clock;
 mod hosts;
 mod network;
 mod paths;
@@ -36,6 +38,6 @@ mod state;
 mod trace;
 
 pub use network::Network;
-pub use runtime::{VirtualRuntime, run};
+pub use runtime::{VirtualRuntime, run, run_exactly};
 pub use socket::Socket;
 pub use trace::{PacketFate, PacketRecord, Tallies, Trace};

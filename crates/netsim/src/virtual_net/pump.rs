@@ -6,21 +6,22 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use tokio::time::{Sleep, sleep_until};
+use quinn::{AsyncTimer, Runtime as _};
 
-use super::network::Shared;
+use super::{network::Shared, runtime::VirtualRuntime};
 
 /// Hands packets over until the network is gone.
 pub(super) struct Pump {
     shared: Weak<Shared>,
-    sleep: Pin<Box<Sleep>>,
+    sleep: Pin<Box<dyn AsyncTimer>>,
     /// Room for those who are to be woken.
     readers: Vec<Waker>,
 }
 
 impl Pump {
     pub(super) fn new(shared: Weak<Shared>) -> Self {
-        Self { shared, sleep: Box::pin(sleep_until(tokio::time::Instant::now())), readers: Vec::new() }
+        let sleep = VirtualRuntime.new_timer(VirtualRuntime.now());
+        Self { shared, sleep, readers: Vec::new() }
     }
 }
 
@@ -41,7 +42,7 @@ impl Future for Pump {
             this.readers.drain(..).for_each(Waker::wake);
             let Some(next) = next else { return Poll::Pending };
             if is_new {
-                this.sleep.as_mut().reset(shared.since() + next);
+                this.sleep.as_mut().reset((shared.since() + next).into_std());
             }
             if this.sleep.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
