@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use fulmar_proto::{reply::Reply, request::Request, trailer::Trailer};
 use fulmar_transport::{FrameReceiver, FrameSender, StreamError};
 
@@ -15,6 +16,12 @@ const SILENCE: Duration = Duration::from_secs(300);
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) sender: FrameSender,
+    pub(crate) answers: Answers,
+}
+
+/// What the server says on the stream of one command.
+#[derive(Debug)]
+pub(crate) struct Answers {
     pub(crate) receiver: FrameReceiver,
     pub(crate) line: Line,
 }
@@ -40,7 +47,7 @@ impl Call {
         priority: i32,
     ) -> Result<Self, Error> {
         let (sender, receiver) = line.open_stream().await?;
-        let mut call = Self { sender, receiver, line: line.clone() };
+        let mut call = Self { sender, answers: Answers { receiver, line: line.clone() } };
         call.sender.set_priority(priority);
         match call.sender.send(request).await {
             Ok(()) => Ok(call),
@@ -48,6 +55,28 @@ impl Call {
         }
     }
 
+    /// As [`Answers::reply`].
+    pub(crate) async fn reply(&mut self, working: impl FnMut(u64, u64)) -> Result<Reply, Error> {
+        self.answers.reply(working).await
+    }
+
+    /// The trailer of a body that has been read.
+    pub(crate) async fn trailer(&mut self) -> Result<Trailer, Error> {
+        let Answers { receiver, line } = &mut self.answers;
+        let trailer: Option<Trailer> = bounded(line, receiver.recv_growing()).await?;
+        match trailer.ok_or(StreamError::Truncated)? {
+            Trailer::Failed(failure) => Err(Error::Server(failure)),
+            trailer => Ok(trailer),
+        }
+    }
+
+    /// Sends `body` and its trailer.
+    pub(crate) async fn send_body(&mut self, body: Bytes, trailer: &Trailer) -> Result<(), Error> {
+        send_body(&self.answers.line, &mut self.sender, body, trailer).await
+    }
+}
+
+impl Answers {
     /// The next reply that is not a report of progress; those go to `working`.
     ///
     /// A failure of the command is [`Error::Server`].
@@ -61,29 +90,25 @@ impl Call {
             }
         }
     }
+}
 
-    /// The trailer of a body that has been read.
-    pub(crate) async fn trailer(&mut self) -> Result<Trailer, Error> {
-        let trailer: Option<Trailer> = bounded(&self.line, self.receiver.recv_growing()).await?;
-        match trailer.ok_or(StreamError::Truncated)? {
-            Trailer::Failed(failure) => Err(Error::Server(failure)),
-            trailer => Ok(trailer),
+/// Sends `body` and its trailer. A server that has answered already wants no more of it; its answer is then the next
+/// thing to read, so being stopped is no error here.
+pub(crate) async fn send_body(
+    line: &Line,
+    sender: &mut FrameSender,
+    body: Bytes,
+    trailer: &Trailer,
+) -> Result<(), Error> {
+    let sent = async {
+        if !body.is_empty() {
+            sender.send_bytes(body).await?;
         }
-    }
-
-    /// Sends `body` and its trailer. A server that has answered already wants no more of it; its answer is then the next
-    /// thing to read, so being stopped is no error here.
-    pub(crate) async fn send_body(&mut self, body: bytes::Bytes, trailer: &Trailer) -> Result<(), Error> {
-        let sent = async {
-            if !body.is_empty() {
-                self.sender.send_bytes(body).await?;
-            }
-            self.sender.send(trailer).await
-        };
-        match sent.await {
-            Ok(()) | Err(StreamError::Stopped(_)) => Ok(()),
-            Err(error) => Err(self.line.explain(error).await),
-        }
+        sender.send(trailer).await
+    };
+    match sent.await {
+        Ok(()) | Err(StreamError::Stopped(_)) => Ok(()),
+        Err(error) => Err(line.explain(error).await),
     }
 }
 

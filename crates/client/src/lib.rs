@@ -35,7 +35,7 @@ mod local;
 mod session;
 mod transfer;
 
-pub use client::{Client, ClientConfig, Trust};
+pub use client::{Client, ClientConfig, MAX_MEMORY_BYTES, Trust};
 pub use commands::{Listing, Measured, Removed, Renamed};
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{Error, ErrorKind, Pin};

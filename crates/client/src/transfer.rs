@@ -2,18 +2,19 @@
 
 mod download;
 mod fetch;
+mod flight;
 mod plan;
 mod present;
 mod reader;
 mod source;
+mod turn;
 mod upload;
 
 use std::{fmt, path::PathBuf, time::Duration};
 
 use fulmar_proto::{digest::Digest, upload::OnExists};
 
-/// The most ranges of one transfer that are in flight. Together with the longest range it bounds the memory of a
-/// transfer to 32 MiB, and keeps a path of 100 ms full up to 2.5 Gbit/s.
+/// The most ranges in flight of an upload that is read as it comes, in pieces of a mebibyte.
 pub(crate) const MAX_IN_FLIGHT: usize = 16;
 
 /// Where the bytes of an upload come from.

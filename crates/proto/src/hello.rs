@@ -18,9 +18,21 @@ pub const MAX_EXTENSION_BYTES: usize = 4096;
 /// The most keys that one [`Notice::KeysToCome`] names.
 pub const MAX_NEXT_KEYS: usize = 8;
 
-/// Optional abilities, one bit each. Bits that a side does not know are ignored by it. Minor version 0 defines none.
+/// Optional abilities, one bit each. Bits that a side does not know are ignored by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Features(pub u64);
+
+impl Features {
+    /// A `Commit` may be sent before the ranges that it is about have arrived: the server waits for those under way on the
+    /// connection.
+    pub const EARLY_COMMIT: Self = Self(1);
+
+    /// Whether every ability of `other` is among these.
+    #[must_use]
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
 
 /// One extension: a tag and bytes that mean something to those who know the tag.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,13 +9,10 @@ use fulmar_proto::{
     trailer::Trailer,
 };
 use fulmar_store::{Object, RangeWriter, StoreError};
-use fulmar_transport::StreamError;
+use fulmar_transport::{BytePool, Lease, StreamError};
 use tokio::time::timeout;
 
-use crate::{
-    exchange::{CommandError, Exchange},
-    pool::{BytePool, Lease},
-};
+use crate::exchange::{CommandError, Exchange};
 
 /// The lengths of the pieces in which `len` bytes are moved.
 fn pieces(len: u32, piece_bytes: u32) -> impl Iterator<Item = u32> {

@@ -1,10 +1,6 @@
 //! One command: decode, check, run, answer, log.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use fulmar_proto::{
     code::ResetCode,
@@ -13,20 +9,18 @@ use fulmar_proto::{
     fingerprint::Fingerprint,
     grants::Grants,
     hello::Policies,
-    path::RelPath,
     request::Request,
-    version::UploadId,
 };
 use fulmar_store::{Store, Uploads};
-use fulmar_transport::{FrameReceiver, FrameSender, Progress, StreamError};
-use tokio::time::Instant;
+use fulmar_transport::{BytePool, FrameReceiver, FrameSender, Progress, StreamError};
+use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
     config::Limits,
     exchange::{Account, CommandError, Exchange},
     handlers,
     policy::check_request,
-    pool::BytePool,
+    under_way::UploadsUnderWay,
 };
 
 /// What every command of one client needs.
@@ -39,40 +33,12 @@ pub(crate) struct Context {
     pub(crate) pool: BytePool,
     pub(crate) client: Fingerprint,
     pub(crate) under_way: UploadsUnderWay,
+    /// The client may send a `Commit` before the ranges have arrived.
+    pub(crate) early_commit: bool,
+    /// Of the client's connection: the turns of those that send ranges.
+    pub(crate) turns: Arc<Semaphore>,
     /// Of the client's connection.
     pub(crate) progress: Progress,
-}
-
-/// The uploads that one connection has under way: for the log, which says what their ranges belong to, and for draining,
-/// which waits for them also while no range is on its way.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct UploadsUnderWay(Arc<Mutex<BTreeMap<UploadId, RelPath>>>);
-
-impl UploadsUnderWay {
-    /// More uploads than this are not remembered; the log then shows their identifiers.
-    const MAX: usize = 1024;
-
-    pub(crate) fn remember(&self, upload_id: UploadId, path: &RelPath) {
-        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if names.len() < Self::MAX {
-            names.insert(upload_id, path.clone());
-        }
-    }
-
-    pub(crate) fn forget(&self, upload_id: UploadId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&upload_id);
-    }
-
-    /// Whether none is under way.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
-    }
-
-    /// The name, or the identifier of an upload that was begun on another connection.
-    pub(crate) fn name(&self, upload_id: UploadId) -> String {
-        let names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        names.get(&upload_id).map_or_else(|| format!("upload:{upload_id}"), |path| path.as_str().to_owned())
-    }
 }
 
 /// What the log is told of a command that has ended.

@@ -1,6 +1,6 @@
 //! One client, from its Hello to its end.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU64, sync::Arc, time::Duration};
 
 use fulmar_proto::{
     MINOR,
@@ -13,9 +13,11 @@ use fulmar_proto::{
     reply::Reply,
     text::Text,
 };
-use fulmar_transport::{Connection, ConnectionLost, FrameReceiver, FrameSender, StreamError};
+use fulmar_transport::{
+    Algorithm, Connection, ConnectionLost, FrameReceiver, FrameSender, Sending, StreamError,
+};
 use tokio::{
-    sync::watch,
+    sync::{Semaphore, watch},
     task::JoinSet,
     time::{Instant, sleep, timeout},
 };
@@ -23,10 +25,15 @@ use tokio::{
 use crate::{
     admission,
     audit::{AuditKind, AuditRecord},
-    command::{self, Context, Ended, UploadsUnderWay},
+    command::{self, Context, Ended},
     server::{Phase, Shared},
     trust::Redeemed,
+    under_way::UploadsUnderWay,
 };
+
+/// How many ranges are read and handed to a connection at the same time. A client asks for many at once; handed over in the
+/// order in which it asked, they also arrive in order. Several, so that some are read while others are handed over.
+const SENDERS_AT_ONCE: usize = 4;
 
 /// One connection whose handshake is complete.
 #[derive(Debug)]
@@ -39,6 +46,9 @@ pub(crate) struct ClientConnection {
     /// What the client may do although its key is not enrolled: the anonymous grants, when it came in by them.
     anonymous: Grants,
     under_way: UploadsUnderWay,
+    /// What the client can do beyond the minor version.
+    features: Features,
+    turns: Arc<Semaphore>,
 }
 
 /// Serves one connection until it ends, and keeps the log's records of it.
@@ -52,7 +62,10 @@ pub(crate) async fn serve(shared: Arc<Shared>, connection: Connection, number: u
         name: Text::default(),
         anonymous: Grants::NONE,
         under_way: UploadsUnderWay::default(),
+        features: Features::default(),
+        turns: Arc::new(Semaphore::new(SENDERS_AT_ONCE)),
     };
+    client.connection.lend(client.shared.pool.clone());
     let started = Instant::now();
     let hello_timeout = client.shared.limits.hello_timeout;
     // From before admission on, so that no revocation falls between the two.
@@ -97,7 +110,7 @@ impl ClientConnection {
         mut sender: FrameSender,
         receiver: FrameReceiver,
     ) -> Result<FrameSender, &'static str> {
-        self.name = hello.name.clone();
+        (self.name, self.features) = (hello.name.clone(), hello.features);
         let grants = match self.decide(&hello).await {
             Ok(grants) => grants,
             Err(failure) => {
@@ -106,6 +119,7 @@ impl ClientConnection {
                 return Err(word);
             }
         };
+        self.connection.set_sending(wishes(&hello));
         self.connection.admit();
         if sender.send(&Reply::Welcome(self.welcome(grants))).await.is_err() {
             return Err("connection-lost");
@@ -147,7 +161,7 @@ impl ClientConnection {
         let limits = &self.shared.limits;
         Welcome {
             minor: MINOR,
-            features: Features::default(),
+            features: Features::EARLY_COMMIT,
             extensions: Extensions::default(),
             server_name: Text::new(&self.shared.config.name),
             grants,
@@ -188,6 +202,8 @@ impl ClientConnection {
             pool: self.shared.pool.clone(),
             client: self.client(),
             under_way: self.under_way.clone(),
+            early_commit: self.features.has(Features::EARLY_COMMIT),
+            turns: self.turns.clone(),
             progress: self.connection.progress(),
         }
     }
@@ -219,7 +235,12 @@ impl ClientConnection {
                     break;
                 },
                 Ok(()) = phase.changed() => {}
-                Some(ended) = commands.join_next() => self.record_command(ended),
+                Some(ended) = commands.join_next() => {
+                    self.record_command(ended);
+                    if commands.is_empty() {
+                        self.connection.rest();
+                    }
+                }
                 stream = self.connection.accept_stream() => match stream {
                     Ok((sender, receiver)) => {
                         let (context, grants) = (self.context(), self.grants());
@@ -311,6 +332,12 @@ impl Notices {
             let _ = timeout(NOTICE_TIME, arrived).await;
         }
     }
+}
+
+/// How the client would like this side to send.
+fn wishes(hello: &Hello) -> Sending {
+    let max_rate_bytes_per_s = hello.max_rate_bytes_per_s.and_then(NonZeroU64::new);
+    Sending { algorithm: Algorithm::from(hello.congestion), max_rate_bytes_per_s }
 }
 
 /// How a connection ended, for the log.

@@ -168,6 +168,19 @@ impl Exchange {
         self.account
     }
 
+    /// Waits for something, unless the client gives up before.
+    pub(crate) async fn unless_stopped<T>(
+        &mut self,
+        wait: impl Future<Output = T>,
+    ) -> Result<T, CommandError> {
+        let stopped = self.sender.stopped();
+        tokio::select! {
+            biased;
+            done = wait => Ok(done),
+            code = stopped => Err(StreamError::Stopped(code?.unwrap_or(ResetCode::CANCELLED)).into()),
+        }
+    }
+
     /// Runs `operation`, telling the client about its progress now and then. When the client gives up, the operation is
     /// asked to stop and what it returns is lost.
     pub(crate) async fn working<T>(

@@ -19,8 +19,9 @@ mod write;
 use fulmar_proto::{grants::Grants, path::DirPath, request::Request};
 
 use crate::{
-    command::{Context, UploadsUnderWay},
+    command::Context,
     exchange::{Account, CommandError, Exchange},
+    under_way::UploadsUnderWay,
 };
 
 /// What a handler comes to. By then it has sent its final reply, or failed without one.

@@ -22,9 +22,9 @@ mod exchange;
 pub mod grants;
 mod handlers;
 pub mod policy;
-mod pool;
 mod server;
 mod trust;
+mod under_way;
 
 pub use audit::{Audit, AuditKind, AuditRecord, NoAudit};
 pub use config::{Limits, ServerConfig};

@@ -12,7 +12,7 @@ use std::{
 
 use fulmar_proto::{code::CloseCode, fingerprint::Fingerprint};
 use fulmar_store::{Environment, Store, Uploads};
-use fulmar_transport::{Identity, Incoming, Listener, Role};
+use fulmar_transport::{BytePool, Identity, Incoming, Listener, Role};
 use tokio::{
     sync::{Semaphore, watch},
     task::JoinSet,
@@ -24,7 +24,6 @@ use crate::{
     config::{Limits, ServerConfig},
     connection,
     error::ServeError,
-    pool::BytePool,
     trust::TrustStore,
 };
 

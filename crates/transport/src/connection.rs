@@ -1,5 +1,6 @@
 //! One authenticated connection: who the peer is, its streams, and how it ends.
 
+mod growth;
 mod progress;
 mod stats;
 
@@ -14,10 +15,13 @@ use fulmar_proto::fingerprint::Fingerprint;
 use fulmar_proto::text::Text;
 use quinn::crypto::rustls::HandshakeData;
 use rustls::pki_types::CertificateDer;
+use tokio::time::Instant;
 
+use growth::{Glance, Grown, Growth};
 pub use progress::{Progress, Stalled};
 pub use stats::Stats;
 
+use crate::pool::BytePool;
 use crate::sending::{Prober, Sender, Sending};
 use crate::socket::SocketBuffers;
 use crate::stream::{FrameReceiver, FrameSender};
@@ -140,6 +144,7 @@ pub struct Connection {
     peer: Fingerprint,
     sender: Sender,
     window: Arc<ReceiveWindow>,
+    growth: Arc<Growth>,
     /// Held for as long as the connection is; ends with the last handle.
     _prober: Arc<Prober>,
 }
@@ -194,11 +199,13 @@ impl Connection {
         inner: quinn::Connection,
         sender: Sender,
         window: ReceiveWindow,
+        send_window_bytes: Option<u64>,
     ) -> Result<Self, Unauthenticated> {
         match examine(&inner) {
             Ok(peer) => {
+                let growth = Arc::new(Growth::new(send_window_bytes));
                 let prober = Arc::new(Prober::start(inner.clone(), sender.lane.clone()));
-                Ok(Self { inner, peer, sender, window: Arc::new(window), _prober: prober })
+                Ok(Self { inner, peer, sender, window: Arc::new(window), growth, _prober: prober })
             }
             Err(error) => {
                 inner.close(CloseCode::PROTOCOL.0.into(), b"");
@@ -264,20 +271,47 @@ impl Connection {
         Ok((FrameSender::new(send), FrameReceiver::new(receive)))
     }
 
-    /// How much this side buffers at most on the path as it is now, in bytes over all streams; 0 while a server holds to its
-    /// limits for strangers.
+    /// How much this side buffers at most on the path as it is now, in bytes over all streams, without what it has borrowed; 0
+    /// while a server holds to its limits for strangers.
     #[must_use]
     pub fn receive_window(&self) -> u32 {
         *self.window.current()
     }
 
-    /// Brings the receive window into line with the path, which may be another one since the last stream.
+    /// Has windows grow beyond what they begin with, by loans from `pool`, where the path holds more.
+    pub fn lend(&self, pool: BytePool) {
+        self.growth.lend(pool);
+    }
+
+    /// Gives back what is kept for sending: nothing is under way.
+    pub fn rest(&self) {
+        self.growth.rest(|grown| self.set_windows(grown));
+    }
+
+    /// Brings the windows into line with the path, which may be another one since the last stream.
     fn fit_window(&self) {
         let rtt = || {
             let path = self.inner.stats().path;
             path_rtt(path.min_rtt, path.rtt)
         };
-        self.window.fit(rtt, |bytes| self.inner.set_receive_window(bytes.into()));
+        self.window.fit(rtt, |bytes| self.growth.rebase(bytes, |grown| self.set_windows(grown)));
+        let stats = self.inner.stats();
+        let glance = Glance {
+            now: Instant::now(),
+            received_bytes: stats.udp_rx.bytes,
+            rtt: stats.path.rtt,
+            congestion_window_bytes: stats.path.cwnd,
+        };
+        self.growth.look(glance, |grown| self.set_windows(grown));
+    }
+
+    fn set_windows(&self, grown: Grown) {
+        if let Some(bytes) = grown.receive {
+            self.inner.set_receive_window(bytes.into());
+        }
+        if let Some(bytes) = grown.send {
+            self.inner.set_send_window(bytes);
+        }
     }
 
     /// A secret of this very connection, the same on both ends (RFC 8446 section 7.5).

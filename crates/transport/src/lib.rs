@@ -18,6 +18,7 @@ pub mod connection;
 pub mod endpoint;
 pub mod identity;
 pub mod known_hosts;
+pub mod pool;
 pub mod private_file;
 pub mod sending;
 pub mod socket;
@@ -32,6 +33,7 @@ pub use endpoint::{
 pub use fulmar_congestion::{Phase, Snapshot};
 pub use identity::{Identity, IdentityError, Role};
 pub use known_hosts::{AddMode, KnownHost, KnownHosts, KnownHostsError};
+pub use pool::{BytePool, Lease};
 pub use sending::{Algorithm, Sending};
 pub use stream::{FrameReceiver, FrameSender, StreamError};
 pub use tls::ServerTrust;

@@ -77,7 +77,7 @@ pub const STREAMS_AFTER_ADMISSION: u32 = 256;
 /// [`FULL_WINDOW_RTT`].
 pub const RECEIVE_WINDOW_AFTER_ADMISSION: u32 = 8 * MIB;
 
-/// What a server keeps until an admitted client has acknowledged it, in bytes.
+/// What a server keeps until an admitted client has acknowledged it, in bytes; more on a path that holds more, on loan.
 pub const SEND_WINDOW_AFTER_ADMISSION: u64 = 16 * MIB as u64;
 
 /// What a client buffers, in bytes over all streams. Under loss, several round trips' worth waits for its gaps. Less on
@@ -98,8 +98,9 @@ pub const MOVED_PATH_RTT: Duration = Duration::from_millis(30);
 /// by side also where the system gives sockets no more than its usual 208 KiB.
 pub const LEAST_RECEIVE_WINDOW: u32 = MIB;
 
-/// What a client keeps until the server has acknowledged it, in bytes, including what waits behind a gap.
-pub const CLIENT_SEND_WINDOW: u64 = 32 * MIB as u64;
+/// What a client keeps until the server has acknowledged it, in bytes, including what waits behind a gap. Transfers borrow the
+/// memory for what they have on their way, so this is no bound of its own.
+pub const CLIENT_SEND_WINDOW: u64 = 256 * MIB as u64;
 
 /// Handshakes that may wait to be accepted or refused.
 pub const MAX_INCOMING: usize = 1024;

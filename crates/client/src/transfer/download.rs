@@ -14,11 +14,15 @@ use fulmar_proto::{
     upload::OnExists,
     version::Version,
 };
-use tokio::{task::JoinSet, time::Instant};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep},
+};
 
 use super::{
-    DownloadTarget, Event, MAX_IN_FLIGHT, Observer, Outcome, TransferOptions, Transferred, fetch,
-    plan::{Plan, desired_bytes},
+    DownloadTarget, Event, Observer, Outcome, TransferOptions, Transferred, fetch,
+    flight::{self, Arrivals},
+    plan::{Plan, of_second},
 };
 use crate::{error::Error, session::Session};
 
@@ -109,34 +113,51 @@ struct Ranges<'a, T> {
     plan: Plan,
     nothing: DigestTree,
     in_flight: JoinSet<Result<(Range, T), Error>>,
-    received_bytes: u64,
-    started: Instant,
+    in_flight_bytes: u64,
+    arrivals: Arrivals,
+    /// What the connection had received when the file was opened, in bytes, and when that was.
+    since: (u64, Instant),
 }
 
 impl<'a, T: Send + 'static> Ranges<'a, T> {
-    /// All ranges behind the first `offset` bytes.
-    fn new(session: &'a Session, path: &'a RelPath, opened: &'a Opened, offset: u64) -> Self {
-        Self {
-            session,
-            path,
-            opened,
-            plan: Plan::new(opened.size, offset),
-            nothing: DigestTree::new(Some(opened.size)),
-            in_flight: JoinSet::new(),
-            received_bytes: offset,
-            started: Instant::now(),
-        }
-    }
-
-    /// Has `fetch` start as many ranges as may be in flight beside `waiting` ones that have arrived and are not used yet.
-    fn start<F>(&mut self, waiting: usize, fetch: impl Fn(Session, RelPath, Version, Range) -> F)
+    /// All ranges behind the first one, which `first` fetches.
+    fn new<F>(session: &'a Session, path: &'a RelPath, opened: &'a Opened, first: Option<(Range, F)>) -> Self
     where
         F: Future<Output = Result<(Range, T), Error>> + Send + 'static,
     {
-        while self.in_flight.len() + waiting < MAX_IN_FLIGHT {
-            let desired = desired_bytes(self.received_bytes, self.started.elapsed());
+        let mut ranges = Self {
+            session,
+            path,
+            opened,
+            plan: Plan::new(opened.size, first.as_ref().map_or(0, |(range, _)| range.end())),
+            nothing: DigestTree::new(Some(opened.size)),
+            in_flight: JoinSet::new(),
+            in_flight_bytes: 0,
+            arrivals: Arrivals::default(),
+            since: (session.stats().received_bytes, Instant::now()),
+        };
+        if let Some((range, first)) = first {
+            ranges.in_flight_bytes += u64::from(range.len());
+            ranges.in_flight.spawn(first);
+        }
+        ranges
+    }
+
+    /// Has `fetch` ask for as much as the path takes, beside `waiting_bytes` that have arrived and are not used yet.
+    fn start<F>(&mut self, waiting_bytes: u64, fetch: impl Fn(Session, RelPath, Version, Range) -> F)
+    where
+        F: Future<Output = Result<(Range, T), Error>> + Send + 'static,
+    {
+        let (before_bytes, since) = self.since;
+        let received = self.session.stats().received_bytes - before_bytes;
+        self.arrivals.note(received, since.elapsed());
+        let most_bytes = self.arrivals.in_flight_bytes();
+        while self.in_flight.len() < flight::MOST_RANGES && self.in_flight_bytes + waiting_bytes < most_bytes
+        {
+            let desired = of_second(self.arrivals.second_bytes());
             let Some(range) = self.plan.next(desired, &self.nothing) else { return };
             let (session, path) = (self.session.clone(), self.path.clone());
+            self.in_flight_bytes += u64::from(range.len());
             self.in_flight.spawn(fetch(session, path, self.opened.version, range));
         }
     }
@@ -146,12 +167,29 @@ impl<'a, T: Send + 'static> Ranges<'a, T> {
         self.in_flight.shutdown().await;
     }
 
-    /// The next range that arrives, none when all have.
-    async fn next(&mut self) -> Result<Option<(Range, T)>, Error> {
-        let Some(fetched) = self.in_flight.join_next().await else { return Ok(None) };
-        let (range, fetched) = super::upload::joined(fetched)?;
-        self.received_bytes += u64::from(range.len());
-        Ok(Some((range, fetched)))
+    /// The next range that arrives, none when all have. Meanwhile as [`Ranges::start`].
+    async fn next<F>(
+        &mut self,
+        waiting_bytes: u64,
+        fetch: impl Fn(Session, RelPath, Version, Range) -> F,
+    ) -> Result<Option<(Range, T)>, Error>
+    where
+        F: Future<Output = Result<(Range, T), Error>> + Send + 'static,
+    {
+        loop {
+            self.start(waiting_bytes, &fetch);
+            tokio::select! {
+                // In a fixed order, so that a simulation can be repeated.
+                biased;
+                fetched = self.in_flight.join_next() => {
+                    let Some(fetched) = fetched else { return Ok(None) };
+                    let (range, fetched) = super::upload::joined(fetched)?;
+                    self.in_flight_bytes -= u64::from(range.len());
+                    return Ok(Some((range, fetched)));
+                }
+                () = sleep(flight::LOOK_AGAIN), if !self.plan.is_done() => {}
+            }
+        }
     }
 }
 

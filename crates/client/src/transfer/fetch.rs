@@ -13,8 +13,10 @@ use fulmar_proto::{
     version::Version,
 };
 
+use tokio::sync::SetOnce;
+
 use crate::{
-    call::{Call, bounded},
+    call::{Answers, Call, bounded},
     error::Error,
     local::LocalTarget,
     session::Session,
@@ -47,12 +49,19 @@ impl Fetched {
     }
 }
 
-/// Opens a file, and fetches its first bytes, at most `first_bytes`.
+/// The first range of a file, on its way behind the answer to opening it.
+#[derive(Debug)]
+pub(super) struct First {
+    pub(super) range: Range,
+    call: Call,
+}
+
+/// Opens a file, and asks for its first bytes, at most `first_bytes`.
 pub(super) async fn open(
     session: &Session,
     path: &RelPath,
     first_bytes: u32,
-) -> Result<(Opened, Option<Fetched>), Error> {
+) -> Result<(Opened, Option<First>), Error> {
     let request = Request::Open { path: path.clone(), first_bytes };
     let mut call = Call::open(session.line(), &request).await?;
     let opened = match call.reply(|_, _| {}).await? {
@@ -66,13 +75,25 @@ pub(super) async fn open(
             _ => Err(Error::UnexpectedReply("trailer")),
         };
     }
-    let range = Range::in_file(0, opened.body_bytes, opened.size);
-    match range {
-        Ok(range) if range.len() <= first_bytes => {
-            let fetched = receive(&mut call, range, &session.client().buffers).await?;
-            Ok((opened, Some(fetched)))
-        }
+    match Range::in_file(0, opened.body_bytes, opened.size) {
+        Ok(range) if range.len() <= first_bytes => Ok((opened, Some(First { range, call }))),
         _ => Err(Error::UnexpectedReply("more than was asked for")),
+    }
+}
+
+impl First {
+    /// Takes it as [`fetch`] does.
+    pub(super) async fn fetch(mut self, session: Session) -> Result<(Range, Fetched), Error> {
+        Ok((self.range, receive(&mut self.call, self.range, &session.client().buffers).await?))
+    }
+
+    /// Takes it as [`fetch_into`] does.
+    pub(super) async fn fetch_into(
+        self,
+        session: Session,
+        sink: FutureSink,
+    ) -> Result<(Range, RangeDigest), Error> {
+        receive_into(&session, self.call, self.range, &sink).await
     }
 }
 
@@ -93,15 +114,24 @@ pub(super) async fn fetch_into(
     path: RelPath,
     version: Version,
     range: Range,
-    sink: Sink,
+    sink: FutureSink,
 ) -> Result<(Range, RangeDigest), Error> {
-    let mut call = ask(&session, path, version, range).await?;
+    let call = ask(&session, path, version, range).await?;
+    receive_into(&session, call, range, &sink).await
+}
+
+async fn receive_into(
+    session: &Session,
+    mut call: Call,
+    range: Range,
+    sink: &FutureSink,
+) -> Result<(Range, RangeDigest), Error> {
     let mut hasher = RangeHasher::new(range);
     let mut offset = range.offset();
     while offset < range.end() {
         let len = usize::try_from(range.end() - offset).unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
-        let piece = receive_bytes(&mut call, session.client().buffers.take(len), len).await?;
-        let sink = sink.clone();
+        let piece = receive_bytes(&mut call, &session.client().buffers, len).await?;
+        let sink = sink.wait().await.clone();
         hasher = session.offload().run(move || sink.take(&piece, offset, hasher)).await?;
         offset += len as u64;
     }
@@ -112,6 +142,9 @@ pub(super) async fn fetch_into(
         _ => Err(Error::UnexpectedReply("trailer")),
     }
 }
+
+/// A sink that is there once the file for it is: reserving a large one takes its time, in which ranges are asked for already.
+pub(super) type FutureSink = Arc<SetOnce<Sink>>;
 
 /// Where the pieces of a download go.
 #[derive(Clone, Debug)]
@@ -145,19 +178,22 @@ async fn ask(session: &Session, path: RelPath, version: Version, range: Range) -
 }
 
 async fn receive(call: &mut Call, range: Range, buffers: &Buffers) -> Result<Fetched, Error> {
-    let bytes = receive_bytes(call, buffers.take(range.len() as usize), range.len() as usize).await?;
+    let bytes = receive_bytes(call, buffers, range.len() as usize).await?;
     match call.trailer().await? {
         Trailer::Range(claimed) => Ok(Fetched { range, bytes, claimed }),
         _ => Err(Error::UnexpectedReply("trailer")),
     }
 }
 
-/// The next `len` bytes of a body. They are collected in one place, because hashing wants long pieces.
-async fn receive_bytes(call: &mut Call, empty: Buffer, len: usize) -> Result<Buffer, Error> {
-    let mut bytes = empty;
+/// The next `len` bytes of a body. They are collected in one place, because hashing wants long pieces. Memory for them is taken
+/// when the first of them are there: most ranges that were asked for wait for their turn.
+async fn receive_bytes(call: &mut Call, buffers: &Buffers, len: usize) -> Result<Buffer, Error> {
+    let Answers { receiver, line } = &mut call.answers;
+    let first = bounded(line, receiver.read_body_chunk(len.min(STEP_BYTES))).await?;
+    let mut bytes = buffers.take(len);
+    bytes.extend(&first);
     while bytes.len() < len {
         let step = bytes.len() + (len - bytes.len()).min(STEP_BYTES);
-        let receiver = &mut call.receiver;
         let fill = async {
             while bytes.len() < step {
                 let chunk = receiver.read_body_chunk(step - bytes.len()).await?;
@@ -165,7 +201,7 @@ async fn receive_bytes(call: &mut Call, empty: Buffer, len: usize) -> Result<Buf
             }
             Ok(())
         };
-        bounded(&call.line, fill).await?;
+        bounded(line, fill).await?;
     }
     Ok(bytes)
 }

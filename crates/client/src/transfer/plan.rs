@@ -24,9 +24,14 @@ impl Plan {
         Self { size, offset }
     }
 
+    /// Whether there is no next range.
+    pub(super) fn is_done(&self) -> bool {
+        self.offset >= self.size
+    }
+
     /// The next range, of at most `desired_bytes` (a power of two in 64 KiB..=2 MiB).
     pub(super) fn next(&mut self, desired_bytes: u32, have: &DigestTree) -> Option<Range> {
-        if self.offset >= self.size {
+        if self.is_done() {
             return None;
         }
         let mut len = desired_bytes.clamp(MIN_RANGE_BYTES, MAX_RANGE_BYTES);
@@ -53,10 +58,21 @@ pub(super) fn desired_bytes(acknowledged: u64, elapsed: Duration) -> u32 {
         return FIRST_RANGE_BYTES;
     }
     let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
-    let per_second = acknowledged.saturating_mul(1000) / millis;
-    let wanted = per_second.clamp(u64::from(MIN_RANGE_BYTES), u64::from(MAX_RANGE_BYTES));
+    of_second(Some(acknowledged.saturating_mul(1000) / millis))
+}
+
+/// The length that suits a path which carries `second_bytes` in a second, if that is known.
+pub(super) fn of_second(second_bytes: Option<u64>) -> u32 {
+    let bytes = second_bytes.unwrap_or(u64::from(FIRST_RANGE_BYTES));
     // The largest power of two that is not more.
-    1 << wanted.ilog2()
+    1 << bytes.clamp(u64::from(MIN_RANGE_BYTES), u64::from(MAX_RANGE_BYTES)).ilog2()
+}
+
+/// The length of the range that goes along with the beginning of an upload: what a sender may have under way before the server's
+/// answer, given its congestion window.
+pub(super) fn first_bytes(window_bytes: u64) -> u32 {
+    let bytes = u32::try_from(window_bytes).unwrap_or(u32::MAX);
+    1 << bytes.clamp(FIRST_RANGE_BYTES, MAX_RANGE_BYTES).ilog2()
 }
 
 #[cfg(test)]
@@ -88,6 +104,13 @@ mod tests {
         assert_eq!(desired_bytes(MIB + 5, second), 1 << 20);
         assert_eq!(desired_bytes(MIB, Duration::from_secs(100)), MIN_RANGE_BYTES);
         assert_eq!(desired_bytes(u64::MAX, Duration::ZERO), MAX_RANGE_BYTES);
+    }
+
+    #[test]
+    fn more_goes_along_with_the_beginning_when_the_path_is_known_to_take_it() {
+        assert_eq!(first_bytes(0), FIRST_RANGE_BYTES);
+        assert_eq!(first_bytes(1_300_000), 1 << 20);
+        assert_eq!(first_bytes(u64::MAX), MAX_RANGE_BYTES);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Uploads.
 
+mod beginning;
 mod ranges;
 mod stream;
 
@@ -9,23 +10,27 @@ use std::path::Path;
 
 use fulmar_proto::{
     digest::Digest,
+    hello::Features,
     path::Name,
     range::{MAX_RANGE_BYTES, Range},
     reply::Reply,
     request::Request,
     time::Timestamp,
     trailer::Trailer,
-    upload::{BeginUpload, Begun, Destination, HaveNode, HavePage, Mode, Present, Stored},
+    upload::{BeginUpload, Begun, Destination, HaveNode, Mode, Present, Stored},
     version::SourceToken,
 };
-use fulmar_transport::StreamError;
 use tokio::time::Instant;
 
+use beginning::{Beginning, First, Piece, begin};
+use ranges::Course;
+
 use super::{
-    Event, Observer, Outcome, TransferOptions, Transferred, UploadSource, present, source::FileSource,
+    Event, Observer, Outcome, TransferOptions, Transferred, UploadSource, plan::first_bytes, present,
+    source::FileSource,
 };
 use crate::{
-    call::{Call, ask, bounded},
+    call::{Call, ask},
     error::Error,
     session::Session,
 };
@@ -57,13 +62,6 @@ impl Done {
         let destination = stored.path.as_str().to_owned();
         Self { destination, bytes: stored.size, sent_bytes, resumed_bytes, root: stored.root, outcome }
     }
-}
-
-/// What the server answered to the beginning of an upload.
-enum Beginning {
-    Begun(Begun, Vec<HaveNode>),
-    Present(Present),
-    Skipped(String),
 }
 
 impl Session {
@@ -171,22 +169,14 @@ impl Session {
         upload: BeginUpload,
         observer: &dyn Observer,
     ) -> Result<Done, Error> {
-        match self.begin(upload).await? {
-            Beginning::Begun(begun, have) => {
-                let sent = ranges::send(self, source, &begun, &have, observer).await;
-                let finished = match sent {
-                    Ok(sent) => {
-                        self.commit(&begun, source.meta().size, sent.root).await.map(|stored| (sent, stored))
-                    }
-                    Err(error) => Err(error),
-                };
-                match finished {
-                    Ok((sent, stored)) => Ok(Done::stored(&stored, sent.sent_bytes, sent.resumed_bytes)),
-                    Err(error) => {
-                        self.abandon_if_useless(&begun, &error).await;
-                        Err(error)
-                    }
+        let first = self.first_piece(source).await?;
+        match begin(self, upload, first).await? {
+            Beginning::Begun(begun, have, first) => {
+                let carried = self.carry_through(source, &begun, &have, first, observer).await;
+                if let Err(error) = &carried {
+                    self.abandon_if_useless(&begun, error).await;
                 }
+                carried
             }
             Beginning::Present(there) => {
                 let local = source.hash(observer).await?;
@@ -200,24 +190,45 @@ impl Session {
         }
     }
 
-    async fn begin(&self, upload: BeginUpload) -> Result<Beginning, Error> {
-        let mut call = Call::open(self.line(), &Request::Begin { upload, first: None }).await?;
-        match call.reply(|_, _| {}).await? {
-            Reply::Begun(begun) => {
-                let mut have = begun.have.nodes().to_vec();
-                let mut more = begun.have.more();
-                while more {
-                    let page: HavePage = bounded(&call.line, call.receiver.recv_expected()).await?;
-                    have.extend_from_slice(page.nodes());
-                    more = page.more();
-                    check_progress(&page)?;
+    /// What goes right behind `Begin`.
+    async fn first_piece(&self, source: &FileSource) -> Result<Option<Piece>, Error> {
+        let len = first_bytes(self.stats().congestion_window_bytes);
+        let Ok(range) = Range::in_file(0, len, source.meta().size) else { return Ok(None) };
+        let (body, digest) = source.read(range).await?;
+        Ok(Some(Piece { range, body, digest }))
+    }
+
+    /// Sends all ranges and has the server publish them.
+    async fn carry_through(
+        &self,
+        source: &FileSource,
+        begun: &Begun,
+        have: &[HaveNode],
+        first: Option<Box<First>>,
+        observer: &dyn Observer,
+    ) -> Result<Done, Error> {
+        let size = source.meta().size;
+        let mut course = Course::new(self, source, begun, have, first)?;
+        let root = course.send(observer).await?;
+        let stored = if self.welcome().await?.features.has(Features::EARLY_COMMIT) {
+            let committing = self.commit(begun, size, root);
+            tokio::pin!(committing);
+            tokio::select! {
+                // What went wrong with a range is the better reason.
+                biased;
+                finished = course.finish(observer) => {
+                    finished?;
+                    committing.await?
                 }
-                Ok(Beginning::Begun(begun, have))
+                stored = &mut committing => stored?,
             }
-            Reply::Present(there) => Ok(Beginning::Present(there)),
-            Reply::Skipped { path } => Ok(Beginning::Skipped(path.as_str().to_owned())),
-            other => Err(Error::UnexpectedReply(other.name())),
-        }
+        } else {
+            course.finish(observer).await?;
+            self.commit(begun, size, root).await?
+        };
+        observer.on(Event::Acknowledged { bytes: size });
+        let sent_bytes = course.sent_bytes();
+        Ok(Done::stored(&stored, sent_bytes, size - sent_bytes))
     }
 
     /// Has the server publish an upload all of which it has.
@@ -239,11 +250,6 @@ impl Session {
             let _ = ask(self.line(), &Request::Abandon { upload_id, generation }).await;
         }
     }
-}
-
-/// A server that announces another page after an empty one could do so for ever.
-fn check_progress(page: &HavePage) -> Result<(), Error> {
-    if page.nodes().is_empty() && page.more() { Err(StreamError::Truncated.into()) } else { Ok(()) }
 }
 
 fn begin_upload(source: &FileSource, destination: &Destination, options: &TransferOptions) -> BeginUpload {

@@ -1,6 +1,10 @@
 //! Uploads and downloads over links that lose, delay, duplicate and reorder.
 
+use std::{num::NonZeroU64, time::Duration};
+
 use fulmar_netsim::{Change, Direction, Loss, Profile};
+
+use fulmar_transport::{Algorithm, Sending};
 
 use crate::world::{data, seeds, simulate};
 
@@ -69,4 +73,49 @@ fn ranges_that_wait_for_each_other_are_not_given_up() {
         ..Direction::default()
     };
     there_and_back(1, &Profile::symmetric("a link that collapses", link), 40 * MIB);
+}
+
+/// On a path that takes all of it at once, a file that has to be begun, sent in ranges and committed takes the round trip in which
+/// it is begun and the one in which it is sent; fetching it, the one in which it is opened and the one in which the rest is asked for.
+#[test]
+fn no_round_trip_is_idle() {
+    let direction = Direction { delay_ms: 500.0, ..Direction::default() };
+    simulate(1, &Profile::symmetric("a second", direction), async |world| {
+        let visit = world.peer(0).visit().await;
+        // After this, both sides know what the path takes.
+        visit.upload("large", &data(1, "large", 40 * MIB)).await.expect("stored");
+        visit.download("large").await.expect("sent");
+        let bytes = data(1, "file", 2 * MIB + MIB / 2);
+        let started = world.network().elapsed();
+        visit.upload("file", &bytes).await.expect("stored");
+        let uploaded = world.network().elapsed();
+        assert!(visit.download("file").await.expect("sent") == bytes);
+        let downloaded = world.network().elapsed();
+        // And the store's device has its own pace.
+        let (up, down) = (uploaded - started, downloaded - uploaded);
+        assert!(up < Duration::from_millis(2700) && down < Duration::from_millis(2700), "{up:?}, {down:?}");
+    });
+}
+
+#[test]
+fn both_sides_send_as_the_client_wishes() {
+    let rate_bytes_per_s = 500_000;
+    for algorithm in [Algorithm::Lrc, Algorithm::Cubic, Algorithm::NewReno, Algorithm::Bbr] {
+        let sending = Sending { algorithm, max_rate_bytes_per_s: NonZeroU64::new(rate_bytes_per_s) };
+        simulate(1, &lossy(0.0), async |world| {
+            let visit = world.peer_that_sends(0, sending).visit().await;
+            assert_eq!(visit.session().stats().algorithm, algorithm);
+            let bytes = data(1, "file", 3 * MIB);
+            let started = world.network().elapsed();
+            visit.upload("file", &bytes).await.expect("stored");
+            let uploaded = world.network().elapsed();
+            assert!(visit.download("file").await.expect("sent") == bytes);
+            let downloaded = world.network().elapsed();
+            // Not faster than the cap; and the path would take it in half a second.
+            let least = Duration::from_secs_f64(0.95 * bytes.len() as f64 / rate_bytes_per_s as f64);
+            for elapsed in [uploaded - started, downloaded - uploaded] {
+                assert!(elapsed >= least && elapsed < 2 * least, "{algorithm:?}: {elapsed:?}, {least:?}");
+            }
+        });
+    }
 }

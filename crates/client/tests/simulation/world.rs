@@ -30,7 +30,7 @@ use fulmar_proto::{
     version::SourceToken,
 };
 use fulmar_store::{CommitUpload, DeviceLatency, Environment, MemoryStore, NewUpload, UploadKey, Uploads};
-use fulmar_transport::{Dialer, EndpointSeed};
+use fulmar_transport::{Dialer, EndpointSeed, Sending};
 use tempfile::TempDir;
 
 pub(crate) use environment::data;
@@ -148,7 +148,12 @@ impl World {
     /// The n-th client, not connected yet. Each call is another process of the same user: it has the same host and
     /// key, and a socket of its own.
     pub(crate) fn peer(&self, number: u8) -> Peer {
-        Peer::new(self, number)
+        self.peer_that_sends(number, Sending::default())
+    }
+
+    /// As [`World::peer`], with wishes for how both sides send.
+    pub(crate) fn peer_that_sends(&self, number: u8, sending: Sending) -> Peer {
+        Peer::new(self, number, sending)
     }
 
     /// A socket on the n-th client's host, with that client's key, and the socket's address.

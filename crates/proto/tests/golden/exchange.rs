@@ -55,7 +55,7 @@ fn steps() -> Vec<Step> {
 fn hello() -> Step {
     let hello = Hello {
         minor: 0,
-        features: Features::default(),
+        features: Features::EARLY_COMMIT,
         extensions: Extensions::default(),
         name: Text::new("laptop"),
         max_rate_bytes_per_s: None,
@@ -67,7 +67,7 @@ fn hello() -> Step {
         &[
             ("0c 00 00 00", "length of the payload: 12"),
             ("00", "minor"),
-            ("00", "features"),
+            ("01", "features: early commit"),
             ("00", "extensions: none"),
             ("06", "name: 6 bytes"),
             ("6c 61 70 74 6f 70", "laptop"),
@@ -80,7 +80,7 @@ fn hello() -> Step {
 fn welcome() -> Step {
     let welcome = Welcome {
         minor: 0,
-        features: Features::default(),
+        features: Features::EARLY_COMMIT,
         extensions: Extensions::default(),
         server_name: Text::new("lab"),
         grants: Grants::ALL,
@@ -93,7 +93,7 @@ fn welcome() -> Step {
         &[
             ("13 00 00 00", "length of the payload: 19"),
             ("02", "Reply::Welcome"),
-            ("00 00 00", "minor, features, extensions"),
+            ("00 01 00", "minor, features: early commit, extensions"),
             ("03", "server_name: 3 bytes"),
             ("6c 61 62", "lab"),
             ("0f", "grants: list, read, write, delete"),

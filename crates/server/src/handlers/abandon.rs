@@ -14,6 +14,6 @@ pub(super) async fn run(
 ) -> Outcome {
     let key = UploadKey { client: context.client, upload_id, generation };
     context.uploads.abandon(&key).await?;
-    context.under_way.forget(upload_id);
+    context.under_way.forget((upload_id, generation));
     exchange.reply(&Reply::Abandoned).await
 }

@@ -33,7 +33,7 @@ pub(super) async fn run(
     exchange.account.path = Some(path.as_str().to_owned());
     let open = context.uploads.begin(new_upload(context, upload, path.clone(), true)).await?;
     let (upload_id, generation) = (open.upload_id, open.generation);
-    context.under_way.remember(upload_id, &path);
+    context.under_way.remember((upload_id, generation), &path, &open.have);
     let begun =
         |have| Begun { upload_id, generation, final_path: path.clone(), unit_bytes: open.unit_bytes, have };
     let mut pages = pages(&open)?.into_iter();
@@ -43,10 +43,20 @@ pub(super) async fn run(
         exchange.sender.send(&page).await?;
     }
     let Some(range) = first else { return Ok(()) };
+    if is_there(&open.have, range) {
+        // The client has just been told so, and takes the end of the stream for what it is.
+        return Ok(());
+    }
     let key = UploadKey { client: context.client, upload_id, generation };
     let writer = context.uploads.open_range(&key, range).await?;
     receive_range(exchange, &context.pool, writer, range).await?;
+    context.under_way.add((upload_id, generation), u64::from(range.len()));
     exchange.reply(&Reply::Written).await
+}
+
+/// Whether any part of a range is there already.
+fn is_there(have: &[HaveNode], range: Range) -> bool {
+    have.iter().any(|node| node.offset < range.end() && range.offset() < node.offset + node.len)
 }
 
 /// What is there already, in pages; at least one.

@@ -16,6 +16,11 @@ pub(super) async fn run(
     version: Version,
     range: Range,
 ) -> Outcome {
+    let (turns, stall_timeout) = (context.turns.clone(), exchange.limits().stall_timeout);
+    let turn = context.progress.within(stall_timeout, turns.acquire_owned());
+    let Ok(_turn) = exchange.unless_stopped(turn).await? else {
+        return Err(CommandError::code(ErrorCode::STALLED));
+    };
     let object = context.store.open(path).await?;
     if object.info().version != version {
         return Err(CommandError::code(ErrorCode::CHANGED));

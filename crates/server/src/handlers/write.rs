@@ -22,8 +22,9 @@ pub(super) async fn run(
     let received = receive_range(exchange, &context.pool, writer, range).await;
     if let Err(CommandError::Stream(_)) = &received {
         // The client has given the transfer up, so nothing has to be waited for.
-        context.under_way.forget(upload_id);
+        context.under_way.forget((upload_id, generation));
     }
     received?;
+    context.under_way.add((upload_id, generation), u64::from(range.len()));
     exchange.reply(&Reply::Written).await
 }

@@ -4,15 +4,17 @@ use fulmar_proto::{
     digest::Digest,
     error::ErrorCode,
     grants::Grants,
+    hello::{Features, Hello},
     range::Range,
     reply::Reply,
     request::Request,
     upload::{BeginUpload, Begun, OnExists},
+    version::UploadId,
 };
 
 use crate::{
-    peer::{Peer, code, content, identity, range, trailer, upload},
-    rig::{Setup, run},
+    peer::{Peer, Stranger, code, content, identity, plain_hello, range, trailer, upload},
+    rig::{Rig, Setup, run},
 };
 
 const KIB64: usize = 64 * 1024;
@@ -80,6 +82,90 @@ fn the_first_range_may_come_with_begin() {
         assert_eq!(write(&peer, &begun, range(1 << 16, 5), &bytes).await, Reply::Written);
         assert!(matches!(peer.ask(&commit(&begun, &bytes)).await, Reply::Stored(_)));
         assert!(peer.fetch("a").await == bytes);
+    });
+}
+
+#[test]
+fn a_first_range_that_is_there_already_is_not_taken_again() {
+    run(async {
+        let (_rig, peer) = Peer::alone().await;
+        let bytes = content(KIB64 + 5);
+        let first = ranges()[0];
+        let request = Request::Begin { upload: upload("a", bytes.len() as u64), first: Some(first) };
+        let mut have = 0;
+        for expected in [Some(Reply::Written), None] {
+            let mut stream = peer.stream().await;
+            stream.send(&request).await;
+            stream.offer(&bytes[..KIB64], &trailer(0, &bytes[..KIB64])).await;
+            let Reply::Begun(begun) = stream.final_reply().await else { panic!("not begun") };
+            assert_eq!(begun.have.nodes().len(), have);
+            assert_eq!(stream.try_reply().await.expect("no error"), expected);
+            have = 1;
+        }
+        let begun = begin(&peer, upload("a", bytes.len() as u64)).await;
+        assert_eq!(write(&peer, &begun, range(1 << 16, 5), &bytes).await, Reply::Written);
+        assert!(matches!(peer.ask(&commit(&begun, &bytes)).await, Reply::Stored(_)));
+        assert!(peer.fetch("a").await == bytes);
+    });
+}
+
+/// A client that sends commits before the ranges have arrived.
+async fn eager() -> (Rig, Peer) {
+    let identity = identity();
+    let rig = Setup::default().with(&identity, Grants::ALL).start();
+    let hello = Hello { features: Features::EARLY_COMMIT, ..plain_hello() };
+    let peer = Stranger::dial(&rig, &identity).await.admitted(&hello).await;
+    assert!(peer.welcome.features.has(Features::EARLY_COMMIT));
+    (rig, peer)
+}
+
+#[test]
+fn an_early_commit_waits_for_the_ranges_before_it() {
+    run(async {
+        let (rig, peer) = eager().await;
+        let bytes = content(LEN);
+        let begun = begin(&peer, upload("a", LEN as u64)).await;
+        let mut early = peer.stream().await;
+        early.send(&commit(&begun, &bytes)).await;
+        for range in ranges() {
+            // Round trips enough for it to be answered if it would.
+            peer.check_alive().await;
+            assert!(!rig.has("a").await);
+            assert_eq!(write(&peer, &begun, range, &bytes).await, Reply::Written);
+        }
+        assert!(
+            matches!(early.final_reply().await, Reply::Stored(stored) if stored.root == Digest::of(&bytes))
+        );
+        assert!(peer.fetch("a").await == bytes);
+        // Of an upload that began elsewhere, or never, nothing is on its way here.
+        let unknown = Begun { upload_id: UploadId([9; 16]), ..begun };
+        assert_eq!(peer.refused(&commit(&unknown, &bytes)).await, ErrorCode::UNKNOWN_UPLOAD);
+    });
+}
+
+#[test]
+fn an_early_commit_may_be_taken_back_and_does_not_outlive_its_attempt() {
+    run(async {
+        let (rig, peer) = eager().await;
+        let bytes = content(LEN);
+        let begun = begin(&peer, upload("a", LEN as u64)).await;
+        let mut early = peer.stream().await;
+        early.send(&commit(&begun, &bytes)).await;
+        peer.check_alive().await;
+        drop(early);
+        for range in ranges() {
+            assert_eq!(write(&peer, &begun, range, &bytes).await, Reply::Written);
+        }
+        peer.check_alive().await;
+        assert!(!rig.has("a").await, "it was taken back");
+        let mut early = peer.stream().await;
+        let more = begin(&peer, upload("b", 5)).await;
+        early.send(&commit(&more, &bytes[..5])).await;
+        peer.check_alive().await;
+        begin(&peer, upload("b", 5)).await;
+        assert_eq!(code(&early.final_reply().await), ErrorCode::STALE_GENERATION);
+        assert!(matches!(peer.ask(&commit(&begun, &bytes)).await, Reply::Stored(_)));
+        assert!(peer.fetch("a").await == bytes && !rig.has("b").await);
     });
 }
 

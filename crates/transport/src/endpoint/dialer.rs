@@ -216,7 +216,7 @@ impl Dialer {
             .map_err(|error| not_started(&error, addr))?;
         let connection = connecting.await.map_err(|error| failed(error.into(), verdict.get()))?;
         let window = ReceiveWindow::new(self.socket_buffers(), tuning::CLIENT_RECEIVE_WINDOW);
-        Ok(Connection::authenticated(connection, sender, window)?)
+        Ok(Connection::authenticated(connection, sender, window, None)?)
     }
 
     /// Up to which size datagrams to an address may be tried.

@@ -211,6 +211,6 @@ impl Incoming {
         let connection = connecting.await.map_err(ConnectionLost::from)?;
         // Nothing until the client is admitted.
         let window = ReceiveWindow::new(self.buffers, 0);
-        Ok(Connection::authenticated(connection, sender, window)?)
+        Ok(Connection::authenticated(connection, sender, window, Some(tuning::SEND_WINDOW_AFTER_ADMISSION))?)
     }
 }

@@ -4,11 +4,12 @@ use std::{path::Path, sync::Arc};
 
 use fulmar_disk::{Kind, Staging};
 use fulmar_proto::{
-    digest::{DigestTree, RangeDigest, RangeHasher},
+    digest::{DigestTree, RangeDigest},
     path::RelPath,
     range::Range,
     reply::Opened,
     upload::OnExists,
+    version::Version,
 };
 
 use super::{
@@ -18,7 +19,7 @@ use crate::{
     error::Error,
     local::{LocalTarget, hash_open_file},
     session::Session,
-    transfer::fetch::{Fetched, Sink},
+    transfer::fetch::{FutureSink, Sink},
 };
 
 pub(super) async fn resolve(
@@ -81,22 +82,35 @@ pub(super) async fn download(
 ) -> Result<Done, Error> {
     let (opened, first) = fetch::open(session, path, FIRST_BYTES).await?;
     observer.on(Event::Started { size: Some(opened.size) });
-    let staged = target.clone();
     let size = opened.size;
+    let sink = FutureSink::default();
+    let first = first.map(|first| (first.range, first.fetch_into(session.clone(), sink.clone())));
+    let mut ranges = Ranges::new(session, path, &opened, first);
+    let fetch =
+        |session, path, version, range| fetch::fetch_into(session, path, version, range, sink.clone());
+    // Asked for before there is a place for it.
+    ranges.start(0, fetch);
+    let staged = target.clone();
     let staging = Arc::new(session.offload().run(move || staged.stage(size)).await?);
-    let sink = Sink { staging: staging.clone(), target: target.clone() };
-    let attempt = Attempt(Some(staging));
-    let tree = match receive(session, path, &opened, first, &sink, observer).await {
+    let attempt = Attempt(Some(staging.clone()));
+    let sunk = Sink { staging, target: target.clone() };
+    // Only this sets it.
+    let _ = sink.set(sunk.clone());
+    let received = receive(&mut ranges, size, fetch, observer).await;
+    // Whatever still runs holds the staging file open.
+    ranges.stop().await;
+    drop(sink);
+    let tree = match received {
         Ok(tree) => tree,
         Err(error) => {
             drop(attempt);
             // Before another attempt reserves its own space; giving the blocks of a large file back takes its time.
-            session.offload().run(move || drop(sink)).await;
+            session.offload().run(move || drop(sunk)).await;
             return Err(error);
         }
     };
     let root = root_of(&tree, &opened)?;
-    drop(sink);
+    drop(sunk);
     let staging = attempt.finish().ok_or(Error::UnexpectedReply("nothing staged"))?;
     let destination = publish(session, staging, target, &opened, options).await?;
     Ok(Done { destination, bytes: size, sent_bytes: size, root, outcome: Outcome::Stored })
@@ -120,48 +134,21 @@ impl Drop for Attempt {
     }
 }
 
-async fn receive(
-    session: &Session,
-    path: &RelPath,
-    opened: &Opened,
-    first: Option<Fetched>,
-    sink: &Sink,
+async fn receive<F>(
+    ranges: &mut Ranges<'_, RangeDigest>,
+    size: u64,
+    fetch: impl Fn(Session, RelPath, Version, Range) -> F,
     observer: &dyn Observer,
-) -> Result<DigestTree, Error> {
-    let mut tree = DigestTree::new(Some(opened.size));
-    let offset = first.as_ref().map_or(0, |first| first.range.end());
-    let mut ranges = Ranges::new(session, path, opened, offset);
-    let fetch =
-        |session, path, version, range| fetch::fetch_into(session, path, version, range, sink.clone());
-    ranges.start(0, fetch);
-    let received = async {
-        let mut next = match first {
-            Some(fetched) => Some(write(session, fetched, sink).await?),
-            None => ranges.next().await?,
-        };
-        while let Some((range, digest)) = next {
-            tree.insert(range, digest).map_err(|_| Error::UnexpectedReply("overlap"))?;
-            observer.on(Event::Acknowledged { bytes: tree.covered_bytes() });
-            ranges.start(0, fetch);
-            next = ranges.next().await?;
-        }
-        Ok(())
-    };
-    let received = received.await;
-    // Whatever still runs holds the staging file open.
-    ranges.stop().await;
-    received.map(|()| tree)
-}
-
-/// Verifies and writes the range that came with the answer to opening, on a thread for blocking work.
-async fn write(session: &Session, fetched: Fetched, sink: &Sink) -> Result<(Range, RangeDigest), Error> {
-    let sink = sink.clone();
-    let job = move || {
-        let range = fetched.range;
-        let hasher = sink.take(&fetched.bytes, range.offset(), RangeHasher::new(range))?;
-        Ok((range, fetched.check(hasher.finish().map_err(|_| Error::DigestMismatch)?)?))
-    };
-    session.offload().run(job).await
+) -> Result<DigestTree, Error>
+where
+    F: Future<Output = Result<(Range, RangeDigest), Error>> + Send + 'static,
+{
+    let mut tree = DigestTree::new(Some(size));
+    while let Some((range, digest)) = ranges.next(0, &fetch).await? {
+        tree.insert(range, digest).map_err(|_| Error::UnexpectedReply("overlap"))?;
+        observer.on(Event::Acknowledged { bytes: tree.covered_bytes() });
+    }
+    Ok(tree)
 }
 
 async fn publish(

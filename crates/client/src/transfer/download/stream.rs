@@ -17,31 +17,50 @@ pub(super) async fn download(
 ) -> Result<Done, Error> {
     let (opened, first) = fetch::open(session, path, FIRST_BYTES).await?;
     observer.on(Event::Started { size: Some(opened.size) });
-    let offset = first.as_ref().map_or(0, |first| first.range.end());
-    let mut ranges = Ranges::new(session, path, &opened, offset);
+    let first = first.map(|first| (first.range, first.fetch(session.clone())));
+    let mut ranges = Ranges::new(session, path, &opened, first);
     let mut tree = DigestTree::new(Some(opened.size));
     let mut writer = writer;
     // Ranges that have arrived before an earlier one. They count as in flight, so that their memory is bounded.
-    let mut waiting: BTreeMap<u64, Fetched> = first.into_iter().map(|first| (0, first)).collect();
+    let mut waiting = Waiting::default();
     loop {
-        ranges.start(waiting.len(), fetch::fetch);
-        while let Some(fetched) = waiting.remove(&tree.covered_bytes()) {
-            writer = write(session, fetched, &mut tree, writer).await?;
-            observer.on(Event::Acknowledged { bytes: tree.covered_bytes() });
-            ranges.start(waiting.len(), fetch::fetch);
-        }
-        match ranges.next().await {
-            Ok(Some((range, fetched))) => drop(waiting.insert(range.offset(), fetched)),
+        match ranges.next(waiting.bytes, fetch::fetch).await {
+            Ok(Some((_, fetched))) => waiting.put(fetched),
             Ok(None) => break,
             // What has been written cannot be taken back, so there is no beginning anew.
             Err(error) if error.is_changed() => return Err(Error::SourceChanged),
             Err(error) => return Err(error),
+        }
+        while let Some(fetched) = waiting.take(tree.covered_bytes()) {
+            writer = write(session, fetched, &mut tree, writer).await?;
+            observer.on(Event::Acknowledged { bytes: tree.covered_bytes() });
+            ranges.start(waiting.bytes, fetch::fetch);
         }
     }
     let root = root_of(&tree, &opened)?;
     session.offload().run(move || writer.flush()).await.map_err(Error::Stdio)?;
     let (bytes, outcome) = (opened.size, Outcome::Stored);
     Ok(Done { destination: "-".to_owned(), bytes, sent_bytes: bytes, root, outcome })
+}
+
+/// Ranges that have arrived, by their offsets.
+#[derive(Default)]
+struct Waiting {
+    ranges: BTreeMap<u64, Fetched>,
+    bytes: u64,
+}
+
+impl Waiting {
+    fn put(&mut self, fetched: Fetched) {
+        self.bytes += u64::from(fetched.range.len());
+        self.ranges.insert(fetched.range.offset(), fetched);
+    }
+
+    fn take(&mut self, offset: u64) -> Option<Fetched> {
+        let fetched = self.ranges.remove(&offset)?;
+        self.bytes -= u64::from(fetched.range.len());
+        Some(fetched)
+    }
 }
 
 /// Verifies the next range and writes it; nothing unverified is ever written.

@@ -9,25 +9,25 @@ use fulmar_proto::{
     upload::{Begun, HaveNode},
     version::UploadId,
 };
-use tokio::{task::JoinSet, time::Instant};
+use fulmar_transport::Lease;
+use tokio::{
+    sync::mpsc,
+    task::JoinSet,
+    time::{Instant, sleep},
+};
 
+use super::beginning::First;
 use crate::{
     call::Call,
     error::Error,
     session::Session,
     transfer::{
-        Event, MAX_IN_FLIGHT, Observer,
+        Event, Observer, flight,
         plan::{Plan, desired_bytes},
         source::FileSource,
+        turn::{Turn, Turns},
     },
 };
-
-/// Everything has arrived.
-pub(super) struct Sent {
-    pub(super) root: Digest,
-    pub(super) sent_bytes: u64,
-    pub(super) resumed_bytes: u64,
-}
 
 /// Which upload a range belongs to.
 #[derive(Clone, Copy, Debug)]
@@ -42,52 +42,157 @@ impl Upload {
     }
 }
 
-/// One range that the server has.
-struct Settled {
+/// One range whose digest is known; unless it was there before, all of it is on its way.
+#[derive(Clone, Copy, Debug)]
+struct Sent {
     range: Range,
     digest: RangeDigest,
     /// It was there before.
     resumed: bool,
 }
 
-/// Sends all that the server does not have yet, and proves the rest against the source.
-pub(super) async fn send(
-    session: &Session,
-    source: &FileSource,
-    begun: &Begun,
-    have: &[HaveNode],
-    observer: &dyn Observer,
-) -> Result<Sent, Error> {
-    let size = source.meta().size;
-    let there = tree_of(size, have)?;
-    let mut plan = Plan::new(size, 0);
-    let mut tree = DigestTree::new(Some(size));
-    let mut resumed = Vec::new();
-    let (mut sent_bytes, started) = (0, Instant::now());
-    let mut in_flight = JoinSet::new();
-    loop {
-        while in_flight.len() < MAX_IN_FLIGHT {
-            let Some(range) = plan.next(desired_bytes(sent_bytes, started.elapsed()), &there) else { break };
-            let (session, source, upload) = (session.clone(), source.clone(), Upload::of(begun));
-            let is_there = there.covers(range.offset(), u64::from(range.len()));
-            in_flight.spawn(settle(session, source, upload, range, is_there));
+/// The ranges of one upload: which are to be sent, which are on their way, and which the server has.
+pub(super) struct Course<'a> {
+    session: &'a Session,
+    source: &'a FileSource,
+    upload: Upload,
+    have: &'a [HaveNode],
+    /// What the server claims to have.
+    there: DigestTree,
+    plan: Plan,
+    turns: Turns,
+    /// Each comes back when the server has it.
+    in_flight: JoinSet<Result<Range, Error>>,
+    in_flight_bytes: u64,
+    sent: (mpsc::UnboundedSender<Sent>, mpsc::UnboundedReceiver<Sent>),
+    /// What has been read.
+    tree: DigestTree,
+    resumed: Vec<(Range, RangeDigest)>,
+    /// What was there before and has been read.
+    resumed_bytes: u64,
+    written_bytes: u64,
+    started: Instant,
+}
+
+impl<'a> Course<'a> {
+    /// Nothing is sent yet but `first`, behind `Begin`.
+    pub(super) fn new(
+        session: &'a Session,
+        source: &'a FileSource,
+        begun: &Begun,
+        have: &'a [HaveNode],
+        first: Option<Box<First>>,
+    ) -> Result<Self, Error> {
+        let size = source.meta().size;
+        let offset = first.as_ref().map_or(0, |first| first.range.end());
+        let mut course = Self {
+            session,
+            source,
+            upload: Upload::of(begun),
+            have,
+            there: tree_of(size, have)?,
+            plan: Plan::new(size, offset),
+            turns: Turns::new(),
+            in_flight: JoinSet::new(),
+            in_flight_bytes: 0,
+            sent: mpsc::unbounded_channel(),
+            tree: DigestTree::new(Some(size)),
+            resumed: Vec::new(),
+            resumed_bytes: 0,
+            written_bytes: 0,
+            started: Instant::now(),
+        };
+        if let Some(first) = first {
+            let (turn, sent) = (course.turns.take(), course.sent.0.clone());
+            course.in_flight_bytes += u64::from(first.range.len());
+            course.in_flight.spawn(follow(first, turn, sent));
         }
-        let Some(settled) = in_flight.join_next().await else { break };
-        let settled: Settled = joined(settled)?;
-        tree.insert(settled.range, settled.digest).map_err(|_| Error::UnexpectedReply("overlap"))?;
-        if settled.resumed {
-            resumed.push((settled.range, settled.digest));
-        } else {
-            sent_bytes += u64::from(settled.range.len());
+        Ok(course)
+    }
+
+    /// Sends what the server does not have yet, and goes on until all of it is on its way: then nothing is left to be read. What
+    /// the server has already has been compared with the source by then. Returns the digest of the file.
+    pub(super) async fn send(&mut self, observer: &dyn Observer) -> Result<Digest, Error> {
+        let size = self.source.meta().size;
+        while self.tree.covered_bytes() < size {
+            self.fill();
+            tokio::select! {
+                // In a fixed order, so that a simulation can be repeated.
+                biased;
+                Some(sent) = self.sent.1.recv() => self.note_sent(sent, observer)?,
+                Some(written) = self.in_flight.join_next() => self.note_written(joined(written)?, observer),
+                () = sleep(flight::LOOK_AGAIN), if !self.plan.is_done() => {}
+            }
         }
-        observer.on(Event::Acknowledged { bytes: tree.covered_bytes() });
+        self.source.check().await?;
+        if !proven(size, self.have, &self.resumed) {
+            return Err(Error::SourceChanged);
+        }
+        self.tree.root().map_err(|_| Error::SourceChanged)
     }
-    source.check().await?;
-    if !proven(size, have, &resumed) {
-        return Err(Error::SourceChanged);
+
+    /// Waits until the server has everything that is on its way.
+    pub(super) async fn finish(&mut self, observer: &dyn Observer) -> Result<(), Error> {
+        while let Some(written) = self.in_flight.join_next().await {
+            self.note_written(joined(written)?, observer);
+        }
+        Ok(())
     }
-    let root = tree.root().map_err(|_| Error::SourceChanged)?;
-    Ok(Sent { root, sent_bytes, resumed_bytes: size - sent_bytes })
+
+    /// File bytes that had to be sent, once all have been.
+    pub(super) fn sent_bytes(&self) -> u64 {
+        self.tree.covered_bytes() - self.resumed_bytes
+    }
+
+    /// Has as much in flight as the path takes.
+    fn fill(&mut self) {
+        let most_bytes = flight::of_sender(self.session.stats().congestion_window_bytes);
+        while self.in_flight.len() < flight::MOST_RANGES && self.in_flight_bytes < most_bytes {
+            let desired = desired_bytes(self.written_bytes, self.started.elapsed());
+            let lease = self.session.client().pool.try_lease(desired);
+            // One range may wait for memory; what else is in flight will give some back.
+            if lease.is_none() && !self.in_flight.is_empty() {
+                return;
+            }
+            let Some(range) = self.plan.next(desired, &self.there) else { return };
+            let is_there = self.there.covers(range.offset(), u64::from(range.len()));
+            let job = Job {
+                session: self.session.clone(),
+                source: self.source.clone(),
+                upload: self.upload,
+                range,
+                is_there,
+                turn: self.turns.take(),
+                sent: self.sent.0.clone(),
+            };
+            self.in_flight_bytes += u64::from(range.len());
+            self.in_flight.spawn(job.run(lease));
+        }
+    }
+
+    fn note_sent(&mut self, sent: Sent, observer: &dyn Observer) -> Result<(), Error> {
+        let Sent { range, digest, resumed } = sent;
+        self.tree.insert(range, digest).map_err(|_| Error::UnexpectedReply("overlap"))?;
+        if resumed {
+            self.resumed.push((range, digest));
+            self.resumed_bytes += u64::from(range.len());
+            self.tell(observer);
+        }
+        Ok(())
+    }
+
+    fn note_written(&mut self, range: Range, observer: &dyn Observer) {
+        let len = u64::from(range.len());
+        self.in_flight_bytes -= len;
+        if !self.there.covers(range.offset(), len) {
+            self.written_bytes += len;
+            self.tell(observer);
+        }
+    }
+
+    fn tell(&self, observer: &dyn Observer) {
+        observer.on(Event::Acknowledged { bytes: self.written_bytes + self.resumed_bytes });
+    }
 }
 
 /// What a task of a set came to. A panic goes on in the caller, as if it had not been a task.
@@ -134,19 +239,70 @@ fn proven(size: u64, have: &[HaveNode], resumed: &[(Range, RangeDigest)]) -> boo
     })
 }
 
-/// Sends one range, or only hashes it when it is there already.
-async fn settle(
+/// Sees the range through that went behind `Begin`.
+async fn follow(
+    mut first: Box<First>,
+    turn: Turn,
+    sent: mpsc::UnboundedSender<Sent>,
+) -> Result<Range, Error> {
+    let (range, digest) = (first.range, first.digest);
+    first.sent().await?;
+    // Whoever listens no more has given up, and this with it.
+    let _ = sent.send(Sent { range, digest, resumed: false });
+    drop(turn);
+    first.written().await?;
+    Ok(range)
+}
+
+/// One range, from the file to the server.
+struct Job {
     session: Session,
     source: FileSource,
     upload: Upload,
     range: Range,
     is_there: bool,
-) -> Result<Settled, Error> {
-    let (body, digest) = source.read(range).await?;
-    if !is_there {
-        write(&session, upload, range, body, digest).await?;
+    turn: Turn,
+    sent: mpsc::UnboundedSender<Sent>,
+}
+
+impl Job {
+    /// Sends the range, or only hashes it when it is there already. `lease` is the memory for it, which is waited for if
+    /// there was none.
+    async fn run(mut self, lease: Option<Lease>) -> Result<Range, Error> {
+        let range = self.range;
+        let _lease = match lease {
+            Some(lease) => lease,
+            None => self.session.client().pool.lease(range.len()).await,
+        };
+        let (body, digest) = self.source.read(range).await?;
+        self.turn.wait().await;
+        let sent = Sent { range, digest, resumed: self.is_there };
+        if self.is_there {
+            let _ = self.sent.send(sent);
+            return Ok(range);
+        }
+        let mut call = open_write(&self.session, self.upload, range).await?;
+        call.send_body(body, &Trailer::Range(digest)).await?;
+        // Whoever listens no more has given up, and this with it.
+        let _ = self.sent.send(sent);
+        drop(self.turn);
+        written(call).await?;
+        Ok(range)
     }
-    Ok(Settled { range, digest, resumed: is_there })
+}
+
+/// Opens the stream of one range; its body is next.
+async fn open_write(session: &Session, upload: Upload, range: Range) -> Result<Call, Error> {
+    let request = Request::Write { upload_id: upload.id, generation: upload.generation, range };
+    Call::open_with_priority(session.line(), &request, range.priority()).await
+}
+
+/// Waits until the server has a range.
+async fn written(mut call: Call) -> Result<(), Error> {
+    match call.reply(|_, _| {}).await? {
+        Reply::Written => Ok(()),
+        other => Err(Error::UnexpectedReply(other.name())),
+    }
 }
 
 /// Writes one range and waits until the server has it.
@@ -157,11 +313,7 @@ pub(super) async fn write(
     body: bytes::Bytes,
     digest: RangeDigest,
 ) -> Result<(), Error> {
-    let request = Request::Write { upload_id: upload.id, generation: upload.generation, range };
-    let mut call = Call::open_with_priority(session.line(), &request, range.priority()).await?;
+    let mut call = open_write(session, upload, range).await?;
     call.send_body(body, &Trailer::Range(digest)).await?;
-    match call.reply(|_, _| {}).await? {
-        Reply::Written => Ok(()),
-        other => Err(Error::UnexpectedReply(other.name())),
-    }
+    written(call).await
 }

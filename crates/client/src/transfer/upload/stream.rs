@@ -13,8 +13,9 @@ use fulmar_proto::{
 use tokio::task::JoinSet;
 
 use super::{
-    Beginning, Done,
-    ranges::{Sent, Upload, joined, write},
+    Done,
+    beginning::{Beginning, begin},
+    ranges::{Upload, joined, write},
     request,
 };
 use crate::{
@@ -35,13 +36,13 @@ pub(super) async fn upload(
     getrandom::fill(&mut token).map_err(|error| Error::System(error.into()))?;
     let upload = request(destination, options, None, None, None, None, SourceToken(token));
     observer.on(Event::Started { size: None });
-    match session.begin(upload).await? {
-        Beginning::Begun(begun, _) => {
+    match begin(session, upload, None).await? {
+        Beginning::Begun(begun, ..) => {
             let useless = AbandonOnDrop { session, upload: Upload::of(&begun), armed: true };
-            let (size, sent) = send(session, reader, &begun, observer).await?;
-            let stored = session.commit(&begun, size, sent.root).await?;
+            let (size, root) = send(session, reader, &begun, observer).await?;
+            let stored = session.commit(&begun, size, root).await?;
             useless.disarm();
-            Ok(Done::stored(&stored, sent.sent_bytes, sent.resumed_bytes))
+            Ok(Done::stored(&stored, size, 0))
         }
         Beginning::Present(there) => {
             let remote = present::remote_digest(session, &there, observer).await?;
@@ -83,13 +84,13 @@ impl Drop for AbandonOnDrop<'_> {
     }
 }
 
-/// Sends everything that the reader gives; returns its length too.
+/// Sends everything that the reader gives; returns its length and digest.
 async fn send(
     session: &Session,
     reader: Box<dyn Read + Send>,
     begun: &Begun,
     observer: &dyn Observer,
-) -> Result<(u64, Sent), Error> {
+) -> Result<(u64, Digest), Error> {
     let mut pieces = reader::pieces(reader).map_err(Error::System)?;
     let mut tree = DigestTree::new(None);
     let mut in_flight = JoinSet::new();
@@ -121,7 +122,7 @@ async fn send(
     } else {
         tree.set_size(offset).and_then(|()| tree.root()).map_err(|_| Error::DigestMismatch)?
     };
-    Ok((offset, Sent { root, sent_bytes: offset, resumed_bytes: 0 }))
+    Ok((offset, root))
 }
 
 async fn hash_and_write(

@@ -24,6 +24,8 @@ use fulmar_proto::{
     upload::{Destination, OnExists},
 };
 
+use fulmar_transport::Sending;
+
 use super::{
     CALL_LIMIT, SERVER, World,
     environment::BEGINNING_S,
@@ -47,12 +49,13 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    pub(super) fn new(world: &World, number: u8) -> Self {
+    pub(super) fn new(world: &World, number: u8, sending: Sending) -> Self {
         let (dialer, addr) = world.dialer(number);
         let folder = world.state_dir(&format!("client {}", COUNTER.fetch_add(1, Ordering::Relaxed)));
         let config = ClientConfig {
             name: format!("client {number}"),
             connect_timeout: CONNECT_TIMEOUT,
+            sending,
             ..ClientConfig::new(folder.join("state"))
         };
         let client = Client::with_dialer(config, dialer, Offload::inline());
