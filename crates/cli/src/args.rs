@@ -1,6 +1,6 @@
 //! The command line: global options, and what the process is to do.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU64, path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use fulmar_proto::{fingerprint::Fingerprint, grants::Grants};
@@ -8,6 +8,7 @@ use fulmar_proto::{fingerprint::Fingerprint, grants::Grants};
 use crate::{
     clients::ClientsCommand,
     output::{progress::ProgressMode, units},
+    sending::{self, Congestion},
     server_name::ServerName,
     verb::Verb,
 };
@@ -18,6 +19,8 @@ const SURROUNDINGS: &str = "Environment:
   FULMAR_STATE   the folder of keys and known servers, as with --state
   FULMAR_CONFIG  the configuration file [default:
                  fulmar/config.toml in your configuration folder]
+  FULMAR_CONGESTION
+                 how to share the path, as with --congestion
 
 Exit codes:
   0 done, 1 other failure, 2 usage, 3 not found, 4 refused,
@@ -91,6 +94,14 @@ pub(crate) struct Global {
     /// Give up connecting after this long [default: 10s, unless the configuration file says otherwise].
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, global = true)]
     pub(crate) connect_timeout: Option<Duration>,
+
+    /// Send no faster than this, in either direction: bytes per second, or 500kB, 2MiB.
+    #[arg(long, value_name = "BYTES_PER_S", value_parser = sending::parse_rate, global = true)]
+    pub(crate) rate: Option<NonZeroU64>,
+
+    /// How to share the path with others, in either direction [env: FULMAR_CONGESTION] [default: lrc].
+    #[arg(long, value_name = "HOW", value_enum, global = true)]
+    pub(crate) congestion: Option<Congestion>,
 }
 
 /// What the process is to do.

@@ -18,6 +18,7 @@ mod output;
 mod remote_path;
 mod runtime;
 mod secrets;
+mod sending;
 mod serve;
 mod server_name;
 mod session;

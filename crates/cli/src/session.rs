@@ -18,6 +18,7 @@ use crate::{
     hints,
     one_shot::cancelled,
     output::{Failure, Printer, failure::io_message, hint::Hint, objects, progress::Progress},
+    sending,
     server_name::ServerName,
     shell::{
         input::{Input, Typed},
@@ -63,6 +64,15 @@ pub(crate) struct Context {
     named: Option<ServerName>,
 }
 
+/// When a connection is good for commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wait {
+    /// Once the server has shown the key that is known.
+    NoLonger,
+    /// Once the server has admitted this client.
+    ForWelcome,
+}
+
 /// What `connme` has to do.
 #[derive(Debug, PartialEq, Eq)]
 enum Plan {
@@ -91,6 +101,8 @@ impl Context {
             name: host_name(),
             connect_timeout: timeout.unwrap_or(CONNECT_TIMEOUT),
             threads: crate::runtime::disk_threads(),
+            sending: sending::wanted(global)?,
+            ..ClientConfig::new(state_dir.clone())
         };
         let client = Client::new(client_config).map_err(|error| client_failure(&error))?;
         let local_dir = std::env::current_dir().map_err(|error| Failure::local(Path::new("."), &error))?;
@@ -158,7 +170,7 @@ impl Context {
 
     /// Connects to `endpoint` before anything else is done.
     pub(crate) async fn connect_first(&mut self, server: &ServerName) -> Result<(), Failure> {
-        self.connect(&self.config.resolve(server)).await.map(|_| ())
+        self.connect(&self.config.resolve(server), Wait::ForWelcome).await.map(|_| ())
     }
 
     /// The connection, made now when that was put off until it is needed.
@@ -168,7 +180,9 @@ impl Context {
             return Ok(session.clone());
         }
         match self.on_demand.take() {
-            Some(target) => self.connect(&target).await,
+            // The one command travels right behind Hello. If the server refuses this client, the command fails with that.
+            Some(target) if self.mode == Mode::OneShot => self.connect(&target, Wait::NoLonger).await,
+            Some(target) => self.connect(&target, Wait::ForWelcome).await,
             None => Err(self.not_connected()),
         }
     }
@@ -188,7 +202,7 @@ impl Context {
             Plan::Refuse => Err(self.already_connected()),
             Plan::OtherKey(demanded) => Err(self.connected_with_other_key(demanded)),
             Plan::Connect(target) => {
-                self.connect(&target).await?;
+                self.connect(&target, Wait::ForWelcome).await?;
                 self.answer_connected(false);
                 Ok(())
             }
@@ -237,13 +251,12 @@ impl Context {
         }
     }
 
-    async fn connect(&mut self, target: &Target) -> Result<Session, Failure> {
+    async fn connect(&mut self, target: &Target, wait: Wait) -> Result<Session, Failure> {
         let endpoint = &target.endpoint;
         let trust = trust_for(&self.trust, target);
-        let result = match self.mode {
-            // The command travels right behind Hello. If the server refuses this client, the command fails with that.
-            Mode::OneShot => self.client.connect_early(endpoint, &trust).await,
-            Mode::Batch | Mode::Shell => self.client.connect(endpoint, &trust).await,
+        let result = match wait {
+            Wait::NoLonger => self.client.connect_early(endpoint, &trust).await,
+            Wait::ForWelcome => self.client.connect(endpoint, &trust).await,
         };
         let session = match result {
             Ok(session) => session,

@@ -13,7 +13,7 @@ use crate::{
     session::Context,
 };
 
-/// How many files are transferred at the same time. A transfer takes up to 32 MiB, so that four of them stay below 128 MiB;
+/// How many files are transferred at the same time. They share the memory of the client;
 /// and four hide the round trips that each file costs at its beginning and end.
 const MAX_FILES_AT_ONCE: usize = 4;
 

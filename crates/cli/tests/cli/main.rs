@@ -27,6 +27,7 @@ mod output;
 mod plain;
 mod policy;
 mod progress;
+mod sending;
 mod serve;
 mod several;
 mod shell;
