@@ -33,6 +33,7 @@ mod error;
 mod local;
 mod session;
 mod transfer;
+mod tree;
 
 pub use client::{Client, ClientConfig, Trust};
 pub use commands::{Listing, Measured, Removed, Renamed};
@@ -43,4 +44,7 @@ pub use fulmar_transport::{KnownHost, Stats};
 pub use session::Session;
 pub use transfer::{
     DownloadTarget, Event, NoObserver, Observer, Outcome, TransferOptions, Transferred, UploadSource,
+};
+pub use tree::{
+    Action, BadPattern, Exclude, LocalSource, RemoteSource, TreeDone, TreeEvent, TreeObserver, TreeOptions,
 };

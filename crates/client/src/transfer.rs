@@ -1,12 +1,12 @@
 //! Transfers: one file going one way, in ranges that are in flight together.
 
-mod download;
-mod fetch;
+pub(crate) mod download;
+pub(crate) mod fetch;
 mod plan;
-mod present;
+pub(crate) mod present;
 mod reader;
-mod source;
-mod upload;
+pub(crate) mod source;
+pub(crate) mod upload;
 
 use std::{fmt, path::PathBuf, time::Duration};
 

@@ -29,15 +29,15 @@ const PIECE_BYTES: usize = 512 * 1024;
 
 /// A range as it arrived, with the digest that the server claims for it.
 #[derive(Debug)]
-pub(super) struct Fetched {
-    pub(super) range: Range,
-    pub(super) bytes: Buffer,
+pub(crate) struct Fetched {
+    pub(crate) range: Range,
+    pub(crate) bytes: Buffer,
     claimed: RangeDigest,
 }
 
 impl Fetched {
     /// Whether the bytes have the digest that was claimed. Hashes, so it belongs on a thread for blocking work.
-    pub(super) fn verify(&self) -> Result<RangeDigest, Error> {
+    pub(crate) fn verify(&self) -> Result<RangeDigest, Error> {
         self.check(RangeDigest::of(self.range, &self.bytes).map_err(|_| Error::DigestMismatch)?)
     }
 
@@ -48,7 +48,7 @@ impl Fetched {
 }
 
 /// Opens a file, and fetches its first bytes, at most `first_bytes`.
-pub(super) async fn open(
+pub(crate) async fn open(
     session: &Session,
     path: &RelPath,
     first_bytes: u32,

@@ -41,4 +41,5 @@ mod rates;
 mod restarts;
 mod storms;
 mod transfers;
+mod trees;
 mod world;
