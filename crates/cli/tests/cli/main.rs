@@ -33,4 +33,6 @@ mod shell;
 mod sizes;
 mod status;
 mod transfer;
+mod tree_failures;
+mod trees;
 mod trust;

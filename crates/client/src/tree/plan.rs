@@ -6,6 +6,7 @@ use fulmar_disk::Kind;
 use fulmar_proto::{
     error::{ErrorCode, Failure},
     grants::Grants,
+    hello::{Policies, Welcome},
     listing::{Entry, EntryKind},
     path::{DirPath, RelPath},
     upload::{OnExists, Present},
@@ -28,15 +29,33 @@ use crate::{
     },
 };
 
+/// Whether the server would let this client store anything, by what it said at admission.
+pub(super) fn check_upload(welcome: &Welcome, on_exists: OnExists) -> Result<(), Error> {
+    let refused = |code, detail: &str| Err(Error::Server(Failure::new(code).saying(detail)));
+    let overwrites = on_exists == OnExists::Overwrite;
+    let needed = if overwrites { Grants::WRITE.with(Grants::DELETE) } else { Grants::WRITE };
+    if welcome.policies.has(Policies::READ_ONLY) {
+        return refused(ErrorCode::READ_ONLY, "");
+    }
+    if !welcome.grants.allow(needed) {
+        return refused(ErrorCode::NOT_GRANTED, &needed.without(welcome.grants).to_string());
+    }
+    if overwrites && welcome.policies.has(Policies::NO_OVERWRITE) {
+        return refused(ErrorCode::POLICY, "nothing may be overwritten there");
+    }
+    Ok(())
+}
+
 /// Tells whether a remote directory would be made.
 pub(super) async fn upload_directory(uploading: &Uploading<'_>, directory: &RemoteDirectory) {
     let state = match (directory.known_now(), directory.above().await) {
-        (State::Unknown, State::There) => {
+        (Some(known), _) => Ok(known),
+        (None, State::There) => {
             let _flight = uploading.window.command().await;
             uploading.remote_state(&directory.remote).await
         }
-        (State::Unknown, above) => Ok(above),
-        (known, _) => Ok(known),
+        // What is above is missing or cannot be.
+        (None, above) => Ok(above),
     };
     match state {
         Ok(State::Missing) => {

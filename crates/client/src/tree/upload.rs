@@ -29,7 +29,7 @@ use crate::{error::Error, session::Session, transfer::source::SourcePlace};
 pub(super) struct Uploading<'a> {
     pub(super) session: &'a Session,
     pub(super) options: &'a TreeOptions,
-    pub(super) destination: &'a Destination,
+    pub(super) destination: Destination,
     pub(super) course: Course<'a>,
     pub(super) window: Window,
 }
@@ -57,10 +57,14 @@ impl Session {
         options: &TreeOptions,
         observer: &dyn TreeObserver,
     ) -> Result<TreeDone, Error> {
+        if options.dry_run {
+            plan::check_upload(self.welcome(), options.transfer.on_exists)?;
+        }
+        let must_be_directory = destination.must_be_directory || sources.len() > 1;
         let uploading = Uploading {
             session: self,
             options,
-            destination,
+            destination: Destination { must_be_directory, ..destination.clone() },
             course: Course::new(self, observer),
             window: Window::new(&self.welcome().limits),
         };
@@ -72,7 +76,7 @@ impl Session {
                 Ok(Root::Directory(base, name)) => {
                     let found = match target.take() {
                         Some(target) => target,
-                        None => uploading.target(sources.len() > 1).await?,
+                        None => uploading.target().await?,
                     };
                     match uploading.root_directory(source, &found, base, name.as_ref()) {
                         Ok(directory) => walk.add_directory(directory),

@@ -36,6 +36,7 @@ mod disturbers;
 mod impairments;
 mod lies;
 mod links;
+mod listings;
 mod power;
 mod rates;
 mod restarts;

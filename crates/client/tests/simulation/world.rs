@@ -3,6 +3,7 @@
 mod audit;
 mod environment;
 mod identities;
+pub(crate) mod impostor;
 mod ledger;
 mod peer;
 pub(crate) mod raw;

@@ -8,7 +8,7 @@ use fulmar_proto::{
     listing::EntryKind,
     path::{DirPath, Name, PathError},
 };
-use tokio::sync::watch;
+use tokio::sync::SetOnce;
 
 use super::{LocalSource, Uploading};
 use crate::error::Error;
@@ -16,8 +16,6 @@ use crate::error::Error;
 /// How it is with a remote directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::tree) enum State {
-    /// Nobody knows yet.
-    Unknown,
     /// It is there.
     There,
     /// It is not there, and would be made.
@@ -41,12 +39,13 @@ pub(in crate::tree) struct Directory {
     pub(in crate::tree) shown: String,
     /// None where the walk began.
     pub(super) above: Option<Arc<Directory>>,
-    state: watch::Sender<State>,
+    /// Whoever waits for it goes on in the order of the walk.
+    state: SetOnce<State>,
 }
 
 impl Directory {
     /// Where a walk begins.
-    pub(super) fn root(base: Dir, source: &LocalSource, remote: DirPath, state: State) -> Self {
+    pub(super) fn root(base: Dir, source: &LocalSource, remote: DirPath, state: Option<State>) -> Self {
         Self {
             base,
             base_path: source.path.clone(),
@@ -54,7 +53,7 @@ impl Directory {
             remote,
             shown: source.shown.clone(),
             above: None,
-            state: watch::Sender::new(state),
+            state: SetOnce::new_with(state),
         }
     }
 
@@ -67,7 +66,7 @@ impl Directory {
             remote: self.remote.join(name)?.into(),
             shown: super::super::shown_below(&self.shown, name),
             above: Some(Arc::clone(self)),
-            state: watch::Sender::new(State::Unknown),
+            state: SetOnce::new(),
         })
     }
 
@@ -76,15 +75,19 @@ impl Directory {
         if self.local.is_empty() { name.to_owned() } else { format!("{}/{name}", self.local) }
     }
 
+    /// Says how it is with it. What was said first counts.
     pub(in crate::tree) fn set(&self, state: State) {
-        self.state.send_replace(state);
+        let _ = self.state.set(state);
     }
 
     /// How it is with it, once that is known.
     pub(in crate::tree) async fn known(&self) -> State {
-        let mut state = self.state.subscribe();
-        // The sender is this directory itself, so it is not gone.
-        state.wait_for(|state| *state != State::Unknown).await.map_or(State::Failed, |state| *state)
+        *self.state.wait().await
+    }
+
+    /// How it is with it, as far as that is known.
+    pub(in crate::tree) fn known_now(&self) -> Option<State> {
+        self.state.get().copied()
     }
 
     /// How it is with the one above.
@@ -111,25 +114,24 @@ pub(super) enum Target {
 
 impl Target {
     /// Where something of this name goes, and how it is with that. Without a name, it is what is in it that goes there.
-    pub(super) fn of(&self, name: Option<&Name>) -> Result<(DirPath, State), PathError> {
+    pub(super) fn of(&self, name: Option<&Name>) -> Result<(DirPath, Option<State>), PathError> {
         match (self, name) {
-            (Self::Become(path, state), _) | (Self::Into(path, state), None) => Ok((path.clone(), *state)),
-            (Self::Into(path, State::Missing), Some(name)) => {
-                Ok((path.join(name.as_str())?.into(), State::Missing))
+            (Self::Become(path, state), _) | (Self::Into(path, state), None) => {
+                Ok((path.clone(), Some(*state)))
             }
-            (Self::Into(path, _), Some(name)) => Ok((path.join(name.as_str())?.into(), State::Unknown)),
+            (Self::Into(path, _), Some(name)) => Ok((path.join(name.as_str())?.into(), None)),
         }
     }
 }
 
 impl Uploading<'_> {
     /// Finds out where directories go; of just one, the destination is made when it does not exist.
-    pub(super) async fn target(&self, several: bool) -> Result<Target, Error> {
+    pub(super) async fn target(&self) -> Result<Target, Error> {
         let Some(path) = self.destination.path.to_rel() else {
             return Ok(Target::Into(DirPath::root(), State::There));
         };
         let into = |state| Ok(Target::Into(path.clone().into(), state));
-        if several || self.destination.must_be_directory {
+        if self.destination.must_be_directory {
             return match self.remote_state(&path.clone().into()).await? {
                 State::Missing => Err(Error::Server(Failure::new(ErrorCode::NO_PARENT))),
                 state => into(state),
@@ -176,7 +178,7 @@ impl Uploading<'_> {
     /// Makes a directory. It does not wait for the one above, which is made with it if need be.
     pub(super) async fn make(&self, directory: &Directory) {
         let Some(path) = directory.remote.to_rel() else { return directory.set(State::There) };
-        if directory.above.is_none() && directory.known_now() == State::There {
+        if directory.above.is_none() && directory.known_now() == Some(State::There) {
             return;
         }
         let flight = self.window.command().await;
@@ -205,12 +207,5 @@ impl Uploading<'_> {
                 }
             }
         }
-    }
-}
-
-impl Directory {
-    /// How it is with it, as far as that is known.
-    pub(in crate::tree) fn known_now(&self) -> State {
-        *self.state.borrow()
     }
 }
