@@ -2,14 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fs::{self, File},
     os::unix::fs::{PermissionsExt as _, symlink},
     path::Path,
     time::{Duration, SystemTime},
 };
 
 use crate::harness::{
-    ALICE, Online,
+    ALICE, Lab, Online,
     data::{MIB, assert_absent, assert_holds, assert_names, bytes, long_ago, names, set_modified, write},
 };
 
@@ -290,6 +290,24 @@ fn two_thousand_files_arrive_whole() {
         objects.iter().all(|object| object["type"] == "done" && object["outcome"] == "stored"),
         "{output}"
     );
+}
+
+#[test]
+fn long_listings_do_not_keep_files_from_coming() {
+    // Two listings of more than 2 MiB: left unread, they would fill the window of a short path for good.
+    let lab = Lab::in_memory();
+    let long = "a long name ".repeat(18);
+    for folder in ["d/one", "d/two"] {
+        fs::create_dir_all(lab.share(folder)).expect("made");
+        for number in 0..9_000 {
+            File::create(lab.share(&format!("{folder}/{number:05} {long}"))).expect("made");
+        }
+    }
+    let online = Online::in_lab(lab, &["-q"]);
+    online.ok(["-q", "download", "-r", "d"]);
+    for folder in ["d/one", "d/two"] {
+        assert!(names(&online.local(folder)) == names(&online.share(folder)), "{folder}");
+    }
 }
 
 #[test]

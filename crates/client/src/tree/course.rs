@@ -27,6 +27,9 @@ pub(super) trait Walk {
 
     /// The next one; none at the end. Nothing is lost when the future is dropped.
     fn next(&mut self) -> impl Future<Output = Option<Self::Found>> + Send;
+
+    /// Carries on what is under way while nobody asks for the next one. Never ends, and may be dropped.
+    fn go_on(&mut self) -> impl Future<Output = ()> + Send;
 }
 
 /// Begins something with everything that the walk finds, while it finds more, until all that has ended or nothing can be
@@ -39,11 +42,12 @@ pub(super) async fn drive<W: Walk, F: Future<Output = ()>>(
     let mut running = FuturesUnordered::new();
     let mut walking = true;
     while !course.is_broken_off() {
+        let has_room = running.len() < MAX_RUNNING;
         tokio::select! {
             // In a fixed order, so that a simulation can be repeated. What ends makes room for what begins.
             biased;
             Some(()) = running.next(), if !running.is_empty() => {}
-            found = walk.next(), if walking && running.len() < MAX_RUNNING => match found {
+            found = next(walk, has_room), if walking => match found {
                 Some(found) => running.push(begin(found)),
                 None => {
                     walking = false;
@@ -53,6 +57,14 @@ pub(super) async fn drive<W: Walk, F: Future<Output = ()>>(
             else => return,
         }
     }
+}
+
+/// The next thing that the walk finds, once there is room for it.
+async fn next<W: Walk>(walk: &mut W, has_room: bool) -> Option<W::Found> {
+    if !has_room {
+        walk.go_on().await;
+    }
+    walk.next().await
 }
 
 /// What has become of everything so far.

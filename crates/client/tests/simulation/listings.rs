@@ -4,6 +4,7 @@ use std::{fs, path::PathBuf};
 
 use bytes::Bytes;
 use fulmar_client::{TransferOptions, TreeDone, TreeOptions};
+use fulmar_netsim::{Direction, Profile};
 use fulmar_proto::{listing::EntryKind, path::MAX_COMPONENTS, upload::OnExists};
 
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
     },
 };
 
-use EntryKind::{Directory, File};
+use EntryKind::{Directory, File, Link};
 
 /// What a download of everything comes to: what is there then, what has failed, and the sums.
 struct Fetched {
@@ -130,4 +131,27 @@ fn names_that_come_twice_do_not_replace_each_other() {
             assert_eq!(fetched.tree["dir/x"].as_deref(), Some(CONTENT));
         });
     }
+}
+
+#[test]
+fn long_listings_never_keep_files_from_coming() {
+    // On a short path the window is small, and what is listed and not read would fill it.
+    let way = Direction { rate_mbit_per_s: Some(200.0), delay_ms: 0.5, ..Direction::default() };
+    simulate(1, &Profile::symmetric("short", way), async |world| {
+        const PAGES: usize = 60;
+        let list = |directory: &str| {
+            let subdirectories = (0..8).map(|number| entry(&number.to_string(), Directory));
+            if directory.is_empty() {
+                return vec![page(subdirectories.collect(), false)];
+            }
+            let files = (0..150).map(|number| entry(&number.to_string(), File)).collect();
+            let name = |page: usize, number: usize| format!("{page} {number} {}", "long ".repeat(45));
+            let links = |at: usize| (0..200).map(move |number| entry(&name(at, number), Link)).collect();
+            let rest = (1..=PAGES).map(|at| page(links(at), at < PAGES));
+            [page(files, true)].into_iter().chain(rest).collect()
+        };
+        let fetched = fetch(world, OnExists::Fail, list).await;
+        assert_eq!((fetched.done.stored, fetched.failures), (8 * 150, vec![]));
+        assert_eq!(fetched.done.passed_over, (8 * PAGES * 200) as u64);
+    });
 }

@@ -15,12 +15,16 @@ use crate::{
 /// How many directories are listed at a time. The window leaves room for these commands.
 const MAX_LISTINGS: usize = 8;
 
-/// While so much waits to be taken up, no more pages are asked for.
-const MAX_FOUND: usize = 4096;
+/// While so much waits to be taken up, no further directories are listed.
+const SOME_FOUND: usize = 4 * 1024;
+
+/// When so much waits, those that are being listed are given up, to be taken up again where they were. They are never just
+/// left unread: what the server has sent by then would keep everything else from coming.
+const MUCH_FOUND: usize = 16 * 1024;
 
 /// While so many directories wait to be listed, those that are being listed are not read on but taken up again later: each
 /// of them may hold as many. What their pages hold already comes on top.
-const MAX_WAITING: usize = 16 * 1024;
+const MAX_WAITING: usize = 128 * 1024;
 
 /// What a walk finds. A directory is there before what is in it is found.
 #[derive(Debug)]
@@ -31,14 +35,14 @@ pub(super) enum Found {
     Failed(String, Error),
 }
 
-/// A directory whose next page is wanted.
-enum Task {
-    /// It was found now.
-    Begin(Arc<Directory>),
-    /// It is being listed.
-    GoOn(Arc<Directory>, Box<Listing>),
+/// A directory that waits.
+enum Waiting {
+    /// It was named.
+    Root(Arc<Directory>),
+    /// It was found in this one, by this name. Very many of these may wait.
+    Below(Arc<Directory>, Box<str>),
     /// It has been listed up to here.
-    Resume(Arc<Directory>, Cursor),
+    Rest(Arc<Directory>, Cursor),
 }
 
 /// The entries that came, and the listing that they came from; none at its end.
@@ -58,16 +62,13 @@ pub(super) struct RemoteWalk<'a> {
     downloading: &'a Downloading<'a>,
     found: VecDeque<Found>,
     /// The last one is next.
-    waiting: Vec<Task>,
-    /// Listings that are read on as soon as there is room for what they bring.
-    listed: Vec<Task>,
+    waiting: Vec<Waiting>,
     steps: Steps<'a>,
 }
 
 impl<'a> RemoteWalk<'a> {
     pub(super) fn new(downloading: &'a Downloading<'a>) -> Self {
-        let (found, waiting, listed) = (VecDeque::new(), Vec::new(), Vec::new());
-        Self { downloading, found, waiting, listed, steps: FuturesUnordered::new() }
+        Self { downloading, found: VecDeque::new(), waiting: Vec::new(), steps: FuturesUnordered::new() }
     }
 
     /// A file that was named.
@@ -78,37 +79,54 @@ impl<'a> RemoteWalk<'a> {
 
     /// A directory that was named. The one that was named first is walked first.
     pub(super) fn add_directory(&mut self, directory: Arc<Directory>) {
-        self.waiting.insert(0, Task::Begin(directory));
+        self.waiting.insert(0, Waiting::Root(directory));
     }
 
     /// Has as many directories listed as may be.
     fn start(&mut self) {
-        while self.steps.len() < MAX_LISTINGS {
-            let Some(task) = self.listed.pop().or_else(|| self.waiting.pop()) else { return };
-            self.steps.push(Box::pin(step(self.downloading, task)));
+        while self.found.len() < SOME_FOUND && self.steps.len() < MAX_LISTINGS {
+            let Some(waiting) = self.waiting.pop() else { return };
+            let downloading = self.downloading;
+            let directory = match waiting {
+                Waiting::Rest(directory, cursor) => {
+                    self.steps.push(Box::pin(list_rest(downloading, directory, cursor)));
+                    continue;
+                }
+                Waiting::Root(directory) => directory,
+                Waiting::Below(above, name) => match above.below(&name) {
+                    Ok(directory) => Arc::new(directory),
+                    Err(error) => {
+                        let shown = shown_below(&above.shown, &name);
+                        self.found.push_back(Found::Failed(shown, Error::Path(error)));
+                        continue;
+                    }
+                },
+            };
+            self.steps.push(Box::pin(begin(downloading, directory)));
         }
     }
 
     fn take(&mut self, step: Step) {
         let Step { directory, is_new, result } = step;
-        match result {
-            Err(error) => self.found.push_back(Found::Failed(directory.shown.clone(), error)),
+        let (entries, listing) = match result {
+            Err(error) => return self.found.push_back(Found::Failed(directory.shown.clone(), error)),
             Ok(page) => {
                 if is_new {
                     self.found.push_back(Found::Directory(Arc::clone(&directory)));
                 }
-                let Some((entries, listing)) = page else { return };
-                match listing.cursor() {
-                    None => {}
-                    // Below its own directories, which come first then.
-                    Some(cursor) if self.waiting.len() >= MAX_WAITING => {
-                        self.waiting.push(Task::Resume(Arc::clone(&directory), cursor.clone()));
-                    }
-                    Some(_) => self.listed.push(Task::GoOn(Arc::clone(&directory), listing)),
-                }
-                self.take_page(&directory, entries);
+                let Some(page) = page else { return };
+                page
+            }
+        };
+        if let Some(cursor) = listing.cursor() {
+            if self.found.len() >= MUCH_FOUND || self.waiting.len() >= MAX_WAITING {
+                // Below its own directories, which come first then.
+                self.waiting.push(Waiting::Rest(Arc::clone(&directory), cursor.clone()));
+            } else {
+                self.steps.push(Box::pin(go_on(Arc::clone(&directory), listing)));
             }
         }
+        self.take_page(&directory, entries);
     }
 
     fn take_page(&mut self, directory: &Arc<Directory>, entries: Vec<Entry>) {
@@ -142,13 +160,10 @@ impl<'a> RemoteWalk<'a> {
         }
         let shown = shown_below(&above.shown, name);
         match entry.kind {
-            EntryKind::Directory => match above.below(name) {
-                Ok(directory) => {
-                    self.waiting.push(Task::Begin(Arc::new(directory)));
-                    None
-                }
-                Err(error) => Some(Found::Failed(shown, Error::Path(error))),
-            },
+            EntryKind::Directory => {
+                self.waiting.push(Waiting::Below(Arc::clone(above), name.into()));
+                None
+            }
             EntryKind::File => match above.remote.join(name) {
                 Ok(path) => Some(Found::File(RemoteFile::found(above, path, shown, entry.size))),
                 Err(error) => Some(Found::Failed(shown, Error::Path(error))),
@@ -163,9 +178,7 @@ impl Walk for RemoteWalk<'_> {
 
     async fn next(&mut self) -> Option<Found> {
         loop {
-            if self.found.len() < MAX_FOUND {
-                self.start();
-            }
+            self.start();
             if let Some(found) = self.found.pop_front() {
                 return Some(found);
             }
@@ -173,25 +186,35 @@ impl Walk for RemoteWalk<'_> {
             self.take(step);
         }
     }
+
+    /// Reads what comes, so that it is not in the way of the files.
+    async fn go_on(&mut self) {
+        while let Some(step) = self.steps.next().await {
+            self.take(step);
+        }
+        std::future::pending().await
+    }
 }
 
-/// Makes the local directory and asks for the first page, or for the next one.
-async fn step(downloading: &Downloading<'_>, task: Task) -> Step {
-    let (directory, is_new) = match &task {
-        Task::Begin(directory) => (Arc::clone(directory), true),
-        Task::GoOn(directory, _) | Task::Resume(directory, _) => (Arc::clone(directory), false),
+/// Makes the local directory and asks for the first page.
+async fn begin(downloading: &Downloading<'_>, directory: Arc<Directory>) -> Step {
+    let made = downloading.make(&directory).await;
+    let result = match made {
+        Ok(()) => list(downloading, &directory, None).await,
+        Err(error) => Err(error),
     };
-    let result = match task {
-        Task::Begin(directory) => begin(downloading, &directory).await,
-        Task::GoOn(_, listing) => next_page(listing).await,
-        Task::Resume(_, cursor) => list(downloading, &directory, Some(cursor)).await,
-    };
-    Step { directory, is_new, result }
+    Step { directory, is_new: true, result }
 }
 
-async fn begin(downloading: &Downloading<'_>, directory: &Arc<Directory>) -> Result<Page, Error> {
-    downloading.make(directory).await?;
-    list(downloading, directory, None).await
+/// Waits for the next page.
+async fn go_on(directory: Arc<Directory>, listing: Box<Listing>) -> Step {
+    Step { directory, is_new: false, result: next_page(listing).await }
+}
+
+/// Asks for the page behind those that have come.
+async fn list_rest(downloading: &Downloading<'_>, directory: Arc<Directory>, cursor: Cursor) -> Step {
+    let result = list(downloading, &directory, Some(cursor)).await;
+    Step { directory, is_new: false, result }
 }
 
 async fn list(

@@ -97,6 +97,11 @@ impl Walk for LocalWalk<'_> {
         self.found.extend(found);
         self.found.pop_front()
     }
+
+    /// The job that looks ahead goes on by itself.
+    async fn go_on(&mut self) {
+        std::future::pending().await
+    }
 }
 
 /// One directory on the way down.
