@@ -192,7 +192,7 @@ impl Walk for RemoteWalk<'_> {
         while let Some(step) = self.steps.next().await {
             self.take(step);
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

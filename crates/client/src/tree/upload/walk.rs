@@ -100,7 +100,7 @@ impl Walk for LocalWalk<'_> {
 
     /// The job that looks ahead goes on by itself.
     async fn go_on(&mut self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
