@@ -2,6 +2,7 @@
 
 mod directories;
 mod file;
+mod passes;
 mod publisher;
 mod walk;
 
@@ -12,6 +13,7 @@ use fulmar_proto::listing::EntryKind;
 pub(super) use self::{directories::Directory, file::RemoteFile};
 use self::{
     directories::Place,
+    passes::Passes,
     publisher::Publisher,
     walk::{Found, RemoteWalk},
 };
@@ -30,6 +32,7 @@ pub(super) struct Downloading<'a> {
     pub(super) course: Course<'a>,
     pub(super) window: Window,
     publisher: Publisher,
+    passes: Passes,
     /// What the user has named as the target.
     pub(super) target: &'a Path,
     pub(super) must_be_directory: bool,
@@ -57,7 +60,8 @@ impl Session {
             options,
             course: Course::new(self, observer),
             window: Window::new(&self.welcome().limits),
-            publisher: Publisher::new(self.offload().clone()),
+            publisher: Publisher::default(),
+            passes: Passes::default(),
             target,
             must_be_directory: must_be_directory || sources.len() > 1,
         };

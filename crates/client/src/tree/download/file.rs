@@ -141,8 +141,10 @@ impl Downloading<'_> {
         let (directory, name) = (Arc::clone(directory), file.path.name().to_owned());
         let bytes = opened.size;
         let write = move || write(directory.target(&name)?, &opened, first.as_ref(), &options);
-        let (target, staging, root) = self.session.offload().run(write).await?;
-        let path = self.publisher.publish(target, staging, options.on_exists).await?;
+        let written = self.passes.run(self.session.offload(), write).await;
+        let (target, staging, root) = written.ok_or(Error::UnexpectedReply("ended"))??;
+        let lead = |job| self.passes.run(self.session.offload(), job);
+        let path = self.publisher.publish(target, staging, options.on_exists, lead).await?;
         Ok(Done::stored(path.to_string_lossy().into_owned(), bytes, root))
     }
 }

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use fulmar_disk::{Dir, DiskError, Offload, SyncedStaging};
+use fulmar_disk::{Dir, DiskError, SyncedStaging};
 use fulmar_proto::upload::OnExists;
 use tokio::sync::oneshot;
 
@@ -37,22 +37,19 @@ struct Queue {
 
 /// Publishes files. There is no task and no timer: whoever finds nobody leading leads, in one job, until nothing waits; what
 /// gathers meanwhile is the next group. A lone file waits for nobody.
+#[derive(Default)]
 pub(super) struct Publisher {
-    offload: Offload,
     queue: Arc<Mutex<Queue>>,
 }
 
 impl Publisher {
-    pub(super) fn new(offload: Offload) -> Self {
-        Self { offload, queue: Arc::default() }
-    }
-
-    /// Gives the file its name, durably. Returns where it is then.
-    pub(super) async fn publish(
+    /// Gives the file its name, durably; `run` has a job done. Returns where it is then.
+    pub(super) async fn publish<F: Future<Output = Option<()>>>(
         &self,
         target: LocalTarget,
         staging: SyncedStaging,
         on_exists: OnExists,
+        run: impl FnOnce(Box<dyn FnOnce() + Send>) -> F,
     ) -> Result<PathBuf, Error> {
         let (answer, answered) = oneshot::channel();
         let must_lead = {
@@ -62,7 +59,8 @@ impl Publisher {
         };
         if must_lead {
             let queue = Arc::clone(&self.queue);
-            self.offload.run(move || lead(&queue)).await;
+            // That it was not done shows in the answer.
+            let _ = run(Box::new(move || lead(&queue))).await;
         }
         answered.await.unwrap_or(Err(Error::UnexpectedReply("not published")))
     }
