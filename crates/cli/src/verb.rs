@@ -314,6 +314,16 @@ impl ExistingArgs {
 pub(crate) struct TransferArgs {
     #[command(flatten)]
     pub(crate) existing: ExistingArgs,
+    /// Directories with all that is in them. Links are left out and told.
+    #[arg(short, long)]
+    pub(crate) recursive: bool,
+    /// Leave out what matches, with -r; may be given several times. A pattern without a slash matches names at any depth,
+    /// one with a slash paths from where each operand begins, one with a slash at its end directories alone.
+    #[arg(long, value_name = "GLOB", requires = "recursive")]
+    pub(crate) exclude: Vec<String>,
+    /// Only say what would be done.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Keep the executable bit.
     #[arg(short = 'p', long = "executable")]
     pub(crate) executable: bool,

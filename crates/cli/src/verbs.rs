@@ -13,6 +13,7 @@ mod several;
 mod size;
 mod status;
 mod transfer;
+mod trees;
 mod upload;
 mod verify;
 

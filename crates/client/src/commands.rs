@@ -52,9 +52,16 @@ pub struct Renamed {
 pub struct Listing {
     call: Call,
     done: bool,
+    /// Where the listing would go on if it was asked for anew.
+    next: Option<Cursor>,
 }
 
 impl Listing {
+    /// Where a new listing would go on behind the page that came last; none when that was the last one.
+    pub(crate) fn cursor(&self) -> Option<&Cursor> {
+        self.next.as_ref()
+    }
+
     /// The next page, in the server's order; none at the end.
     ///
     /// # Errors
@@ -67,6 +74,7 @@ impl Listing {
             Reply::Page(page) => {
                 let (entries, next): (_, Option<Cursor>) = page.into_parts();
                 self.done = next.is_none();
+                self.next = next;
                 Ok(Some(entries))
             }
             other => Err(Error::UnexpectedReply(other.name())),
@@ -80,8 +88,18 @@ impl Session {
     /// # Errors
     /// Any [`Error`] of the connection; those of the directory come with the first page.
     pub async fn list(&self, directory: &DirPath, details: bool) -> Result<Listing, Error> {
-        let request = Request::List { directory: directory.clone(), cursor: None, details };
-        Ok(Listing { call: Call::open(self.line(), &request).await?, done: false })
+        self.list_from(directory, None, details).await
+    }
+
+    /// As [`Session::list`], from where an earlier listing ended.
+    pub(crate) async fn list_from(
+        &self,
+        directory: &DirPath,
+        cursor: Option<Cursor>,
+        details: bool,
+    ) -> Result<Listing, Error> {
+        let request = Request::List { directory: directory.clone(), cursor, details };
+        Ok(Listing { call: Call::open(self.line(), &request).await?, done: false, next: None })
     }
 
     /// Describes a file or directory.

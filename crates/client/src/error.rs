@@ -120,6 +120,15 @@ pub enum Error {
         /// The target.
         path: PathBuf,
     },
+    /// Another file of the same transfer has the local name already.
+    #[error("another file of this transfer has that name on this machine")]
+    LocalCollision {
+        /// The target.
+        path: PathBuf,
+    },
+    /// The server lists something by a name that no path can have.
+    #[error("its name cannot be used in a path")]
+    UnservableName,
     /// The local target was published, but perhaps not durably.
     #[error("written, but the disk did not confirm it: {error}")]
     LocalUnknown {
@@ -247,11 +256,11 @@ impl Error {
             Self::Server(failure) => failure_kind(failure.code),
             Self::Stream(_) | Self::UnexpectedReply(_) => ErrorKind::Protocol,
             Self::Policy(_) => ErrorKind::Refused,
-            Self::Path(_) | Self::LocalName(_) => ErrorKind::Usage,
+            Self::Path(_) | Self::LocalName(_) | Self::UnservableName => ErrorKind::Usage,
             Self::Local { error: DiskError::NotFound, .. } | Self::NoLocalDirectory { .. } => {
                 ErrorKind::NotFound
             }
-            Self::LocalExists { .. } => ErrorKind::Exists,
+            Self::LocalExists { .. } | Self::LocalCollision { .. } => ErrorKind::Exists,
             Self::Local { .. } | Self::LocalUnknown { .. } | Self::Stdio(_) => ErrorKind::LocalDisk,
             Self::SourceChanged => ErrorKind::Changed,
             Self::DigestMismatch => ErrorKind::DigestMismatch,
@@ -265,6 +274,7 @@ impl Error {
         match self {
             Self::Local { path, .. }
             | Self::LocalExists { path }
+            | Self::LocalCollision { path }
             | Self::LocalUnknown { path, .. }
             | Self::NoLocalDirectory { path } => Some(path.to_string_lossy().into_owned()),
             Self::Server(failure) => failure.path.as_ref().map(|path| path.as_str().to_owned()),

@@ -34,6 +34,7 @@ mod error;
 mod local;
 mod session;
 mod transfer;
+mod tree;
 
 pub use client::{Client, ClientConfig, MAX_MEMORY_BYTES, Trust};
 pub use commands::{Listing, Measured, Removed, Renamed};
@@ -44,4 +45,7 @@ pub use fulmar_transport::{KnownHost, Stats};
 pub use session::Session;
 pub use transfer::{
     DownloadTarget, Event, NoObserver, Observer, Outcome, TransferOptions, Transferred, UploadSource,
+};
+pub use tree::{
+    Action, BadPattern, Exclude, LocalSource, RemoteSource, TreeDone, TreeEvent, TreeObserver, TreeOptions,
 };

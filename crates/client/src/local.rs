@@ -1,14 +1,15 @@
 //! The local side: where a download goes, and digests of local files.
 
 use std::{
+    collections::HashSet,
     fs::File,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use fulmar_disk::{
     Dir, DiskError, Meta, Offload, PublishError, Replace, Source, Staging, SyncedStaging, file_unchanged,
-    publish, read_piece,
+    publish_unsynced, read_piece,
 };
 use fulmar_proto::{
     digest::Digest,
@@ -34,6 +35,27 @@ pub(crate) struct LocalTarget {
     dir: Dir,
     folder: PathBuf,
     leaf: String,
+    /// What must not be replaced, where several files go into the directory.
+    claims: Option<Arc<Claims>>,
+}
+
+/// What one transfer of many files has put into a directory, by inode. Two names of a server may be one for the local file
+/// system: the second must not replace the first.
+#[derive(Debug, Default)]
+pub(crate) struct Claims(Mutex<HashSet<u64>>);
+
+impl Claims {
+    /// Takes note of an inode. Says whether it is new.
+    pub(crate) fn claim(&self, inode: u64) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(inode)
+    }
+}
+
+/// A file has its name; what is left to do is to sync its directory.
+#[derive(Debug)]
+pub(crate) struct Named {
+    pub(crate) path: PathBuf,
+    pub(crate) dir: Dir,
 }
 
 impl LocalTarget {
@@ -55,7 +77,12 @@ impl LocalTarget {
             }
             error => Error::Local { path: folder.clone(), error },
         })?;
-        Ok(Self { dir, folder, leaf })
+        Ok(Self { dir, folder, leaf, claims: None })
+    }
+
+    /// The name `leaf` in a directory that is open.
+    pub(crate) fn within(dir: Dir, folder: PathBuf, leaf: String, claims: Option<Arc<Claims>>) -> Self {
+        Self { dir, folder, leaf, claims }
     }
 
     pub(crate) fn path(&self) -> PathBuf {
@@ -94,12 +121,43 @@ impl LocalTarget {
 
     /// Gives the staging file its name, durably. Returns the name that it got. Blocks.
     pub(crate) fn publish(&self, staging: SyncedStaging, on_exists: OnExists) -> Result<PathBuf, Error> {
+        let named = self.publish_unsynced(staging, on_exists)?;
+        match named.dir.sync() {
+            Ok(()) => Ok(named.path),
+            Err(error) => Err(Error::LocalUnknown { path: named.path, error }),
+        }
+    }
+
+    /// As [`LocalTarget::publish`], for a caller who syncs the directory once for several files. Blocks.
+    pub(crate) fn publish_unsynced(
+        &self,
+        staging: SyncedStaging,
+        on_exists: OnExists,
+    ) -> Result<Named, Error> {
+        let Some(claims) = self.claims.as_ref().filter(|_| on_exists == OnExists::Overwrite) else {
+            return self.take_name(staging, on_exists).map(|(named, _)| named);
+        };
+        // Locked until the name is taken: two files of one name may come at the same time.
+        let mut claimed = claims.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.existing()?.is_some_and(|existing| claimed.contains(&existing.inode)) {
+            return Err(Error::LocalCollision { path: self.path() });
+        }
+        let (named, inode) = self.take_name(staging, on_exists)?;
+        claimed.insert(inode);
+        Ok(named)
+    }
+
+    /// Gives the staging file its name. Tells its inode too.
+    fn take_name(&self, staging: SyncedStaging, on_exists: OnExists) -> Result<(Named, u64), Error> {
         let replace = if on_exists == OnExists::Overwrite { Replace::Always } else { Replace::Never };
         let mut staging = staging;
         let mut leaf = self.leaf.clone();
         for number in 1..=MAX_NUMBER {
-            match publish(staging, &self.dir, &leaf, replace) {
-                Ok(_) => return Ok(self.folder.join(leaf)),
+            match publish_unsynced(staging, &self.dir, &leaf, replace) {
+                Ok(meta) => {
+                    let named = Named { path: self.folder.join(leaf), dir: self.dir.clone() };
+                    return Ok((named, meta.inode));
+                }
                 Err(PublishError::Refused { staging: back, error: DiskError::AlreadyExists }) => {
                     if on_exists != OnExists::Rename {
                         return Err(Error::LocalExists { path: self.path() });

@@ -1,14 +1,14 @@
 //! Transfers: one file going one way, in ranges that are in flight together.
 
-mod download;
-mod fetch;
+pub(crate) mod download;
+pub(crate) mod fetch;
 mod flight;
 mod plan;
-mod present;
+pub(crate) mod present;
 mod reader;
-mod source;
+pub(crate) mod source;
 mod turn;
-mod upload;
+pub(crate) mod upload;
 
 use std::{fmt, path::PathBuf, time::Duration};
 

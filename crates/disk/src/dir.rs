@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use crate::error::DiskError;
 use crate::list::{DirCursor, DirReader};
 use crate::meta::{Kind, Meta};
+use crate::resolve::{Resolver, open_dir_beneath};
 
 /// The longest single name, in bytes, on the file systems served.
 pub const MAX_LEAF_BYTES: usize = 255;
@@ -93,6 +94,20 @@ impl Dir {
     /// [`DiskError::Symlink`] for a link to anything, [`DiskError::NotADirectory`] for other things that are none.
     pub fn open_dir_leaf(&self, name: impl AsRef<[u8]>) -> Result<Self, DiskError> {
         open_directory(self.as_fd(), single(name.as_ref())?, DIRECTORY).map(Self::from_fd)
+    }
+
+    /// Opens the directory that `path` leads to from here: names with single slashes between them, or nothing for this
+    /// directory itself. No link is followed on the way, and nothing leads out of this directory.
+    ///
+    /// # Errors
+    /// [`DiskError::BadName`] when `path` is none of that, [`DiskError::Symlink`], [`DiskError::NotADirectory`],
+    /// [`DiskError::NotFound`].
+    pub fn open_beneath(&self, path: &str) -> Result<Self, DiskError> {
+        if path.is_empty() {
+            return Ok(self.clone());
+        }
+        path.split('/').try_for_each(|name| single(name.as_bytes()).map(drop))?;
+        open_dir_beneath(self, path, Resolver::default())
     }
 
     /// Opens the regular file `name` for reading.

@@ -11,19 +11,28 @@ use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::buffers::{Buffer, Buffers};
-use crate::dir::fstat;
+use crate::dir::{Dir, fstat};
 use crate::error::DiskError;
 use crate::meta::{Kind, Meta};
 
 /// The most bytes that [`read_piece`] reads at once.
 pub const MAX_PIECE_BYTES: usize = 8 * 1024 * 1024;
 
-/// A local file that the user named, open for reading.
+/// A local file, open for reading.
 #[derive(Debug)]
 pub struct Source {
     file: File,
-    path: PathBuf,
+    found: Found,
     meta: Meta,
+}
+
+/// What has led to a file.
+#[derive(Debug)]
+enum Found {
+    /// The user's own words.
+    Path(PathBuf),
+    /// One name in a directory.
+    Leaf(Dir, String),
 }
 
 impl Source {
@@ -39,10 +48,19 @@ impl Source {
         })?;
         let meta = fstat(&fd)?;
         match meta.kind {
-            Kind::File => Ok(Self { file: File::from(fd), path: path.to_owned(), meta }),
+            Kind::File => Ok(Self { file: File::from(fd), found: Found::Path(path.to_owned()), meta }),
             Kind::Directory => Err(DiskError::IsADirectory),
             Kind::Link | Kind::Other => Err(DiskError::NotRegular),
         }
+    }
+
+    /// Opens the regular file `name` of a directory. No link is followed.
+    ///
+    /// # Errors
+    /// As [`Dir::open_file_leaf`].
+    pub fn open_leaf(dir: &Dir, name: &str) -> Result<Self, DiskError> {
+        let (file, meta) = dir.open_file_leaf(name)?;
+        Ok(Self { file, found: Found::Leaf(dir.clone(), name.to_owned()), meta })
     }
 
     /// The open file.
@@ -63,7 +81,7 @@ impl Source {
         self.file.read_exact_at(buffer, offset).map_err(changed)
     }
 
-    /// Whether the open file is as it was at `since`, and the path still leads to it.
+    /// Whether the open file is as it was at `since`, and what led to it still does.
     ///
     /// # Errors
     /// [`DiskError::Io`] when that cannot be seen. A path that leads nowhere is an answer, not an error.
@@ -71,10 +89,16 @@ impl Source {
         if !file_unchanged(&self.file, since)? {
             return Ok(false);
         }
-        match rustix::fs::stat(&self.path) {
-            Ok(stat) => Ok(Meta::from_stat(&stat).same_file(since)),
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(false),
-            Err(errno) => Err(DiskError::from_errno("stat", errno)),
+        let found = match &self.found {
+            Found::Path(path) => rustix::fs::stat(path)
+                .map(|stat| Meta::from_stat(&stat))
+                .map_err(|errno| DiskError::from_errno("stat", errno)),
+            Found::Leaf(dir, name) => dir.stat_leaf(name),
+        };
+        match found {
+            Ok(found) => Ok(found.same_file(since)),
+            Err(DiskError::NotFound | DiskError::NotADirectory | DiskError::Symlink) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 }

@@ -5,10 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Branch, Component, MAX_MATCHES, Skipped, parse, too_many};
+use super::{Branch, Component, MAX_MATCHES, Skipped, Wanted, parse, too_many};
 use crate::{output::Failure, session::Context};
 
-/// A local file that matches. Its name may be one that means something else when it is typed, `-` or `~/a` say.
+/// A local file, or a directory where those are wanted, that matches. Its name may be one that means something else when it is typed, `-` or `~/a` say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LocalMatch {
     /// Named from where the pattern was, to be shown.
@@ -28,8 +28,12 @@ pub(crate) struct LocalMatches {
     pub(crate) skipped: Skipped,
 }
 
-/// The files that `typed` matches; none when it is no pattern, or the name of something that exists.
-pub(crate) async fn expand(context: &Context, typed: &Path) -> Result<Option<LocalMatches>, Failure> {
+/// What `typed` matches and is `wanted`; none when it is no pattern, or the name of something that exists.
+pub(crate) async fn expand(
+    context: &Context,
+    typed: &Path,
+    wanted: Wanted,
+) -> Result<Option<LocalMatches>, Failure> {
     // A name that is not UTF-8 stands for itself.
     let Some(text) = typed.to_str() else { return Ok(None) };
     if fs::symlink_metadata(context.local_path(typed)).is_ok() {
@@ -37,7 +41,7 @@ pub(crate) async fn expand(context: &Context, typed: &Path) -> Result<Option<Loc
     }
     let Some(branches) = parse(text)? else { return Ok(None) };
     let starts: Vec<Start> = branches.into_iter().map(|branch| start(context, branch)).collect();
-    let found = tokio::task::spawn_blocking(move || find(&starts, MAX_MATCHES)).await;
+    let found = tokio::task::spawn_blocking(move || find(&starts, wanted, MAX_MATCHES)).await;
     let found = found.map_err(|error| Failure::local(typed, &io::Error::other(error)))?;
     found.ok_or_else(|| too_many(text)).map(Some)
 }
@@ -64,7 +68,7 @@ fn start(context: &Context, mut branch: Branch) -> Start {
 }
 
 /// Everything that the branches lead to, or none when that is more than `max`. Blocks.
-fn find(starts: &[Start], max: usize) -> Option<LocalMatches> {
+fn find(starts: &[Start], wanted: Wanted, max: usize) -> Option<LocalMatches> {
     let mut found = LocalMatches::default();
     for start in starts {
         let mut level = vec![(start.typed.clone(), start.real.clone())];
@@ -72,9 +76,9 @@ fn find(starts: &[Start], max: usize) -> Option<LocalMatches> {
             let last = index + 1 == start.branch.components.len();
             level = descend(level, component, last, max)?;
         }
-        level
-            .into_iter()
-            .for_each(|(typed, real)| take(&mut found, typed, real, start.branch.directories_only));
+        for (typed, real) in level {
+            take(&mut found, typed, real, wanted, start.branch.directories_only);
+        }
         if found.files.len() > max {
             return None;
         }
@@ -111,8 +115,11 @@ fn descend(
     Some(next)
 }
 
-fn take(found: &mut LocalMatches, typed: PathBuf, real: PathBuf, directories_only: bool) {
+fn take(found: &mut LocalMatches, typed: PathBuf, real: PathBuf, wanted: Wanted, directories_only: bool) {
     match fs::metadata(&real) {
+        Ok(metadata) if metadata.is_dir() && wanted == Wanted::Anything => {
+            found.files.push(LocalMatch { typed, real, bytes: 0 });
+        }
         Ok(metadata) if metadata.is_dir() => found.skipped.directories += 1,
         Ok(_) if directories_only => {}
         Ok(metadata) if metadata.is_file() => {
@@ -136,7 +143,7 @@ mod tests {
     fn bounded(dir: &Path, typed: &str, max: usize) -> Option<LocalMatches> {
         let branches = parse(typed).expect("no failure").expect("a pattern");
         let start = |branch| Start { typed: PathBuf::new(), real: dir.to_owned(), branch };
-        find(&branches.into_iter().map(start).collect::<Vec<_>>(), max)
+        find(&branches.into_iter().map(start).collect::<Vec<_>>(), Wanted::Files, max)
     }
 
     fn names(found: &LocalMatches) -> Vec<&str> {

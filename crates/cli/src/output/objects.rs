@@ -3,7 +3,7 @@
 
 pub(crate) mod admin;
 
-use fulmar_client::{Outcome, Session, Transferred};
+use fulmar_client::{Action, Outcome, Session, Transferred};
 use fulmar_proto::{
     hello::Welcome,
     listing::{Entry as ListedEntry, EntryKind, EntryName},
@@ -251,6 +251,32 @@ impl<'a> TransferDone<'a> {
             elapsed_ns: units::nanos(transferred.elapsed),
             outcome: outcome_word(transferred.outcome),
         }
+    }
+}
+
+/// What a transfer would do, where only that was asked for.
+#[derive(Debug, Serialize)]
+pub(crate) struct Plan<'a> {
+    v: u32,
+    r#type: &'static str,
+    verb: &'a str,
+    source: &'a str,
+    path: &'a str,
+    bytes: u64,
+    action: &'static str,
+}
+
+impl<'a> Plan<'a> {
+    pub(crate) fn new(verb: &'a str, source: &'a str, path: &'a str, bytes: u64, action: Action) -> Self {
+        let action = match action {
+            Action::Store => "store",
+            Action::Replace => "replace",
+            Action::Number => "rename",
+            Action::AlreadyThere => "already-there",
+            Action::Skip => "skip",
+            Action::MakeDirectory => "make-directory",
+        };
+        Self { v: V, r#type: "plan", verb, source, path, bytes, action }
     }
 }
 

@@ -74,6 +74,11 @@ impl Printer {
         self.options.quiet
     }
 
+    /// Whether more is wanted than usual.
+    pub(crate) fn is_verbose(&self) -> bool {
+        self.options.verbose
+    }
+
     /// How progress is to be shown.
     pub(crate) fn progress_mode(&self) -> ProgressMode {
         self.options.progress

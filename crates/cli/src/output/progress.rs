@@ -5,6 +5,7 @@ mod board;
 mod layout;
 mod meter;
 mod mode;
+mod trees;
 
 use std::{
     pin::pin,
@@ -19,6 +20,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use self::board::Board;
 pub(super) use bars::Bars;
 pub(crate) use mode::ProgressMode;
+pub(crate) use trees::TreeProgress;
 
 use super::{Printer, objects};
 
@@ -49,6 +51,8 @@ struct State {
     board: Board,
     /// When the last line of [`Sink::Lines`] was printed.
     last_line: Duration,
+    /// When all files together were told of last.
+    last_object: Option<Duration>,
 }
 
 /// One file of a command: takes note of its events. Dropped before [`FileProgress::end`], it has failed.
@@ -66,13 +70,17 @@ impl Progress {
         files: usize,
         bytes_total: Option<u64>,
     ) -> Self {
+        Self::showing(printer, verb, Board::new(files, bytes_total))
+    }
+
+    fn showing(printer: &Arc<Printer>, verb: &'static str, board: Board) -> Self {
         let sink = match mode::effective(printer) {
             ProgressMode::Bar => Sink::Bars(Arc::new(Bars::new())),
             ProgressMode::Plain => Sink::Lines,
             ProgressMode::Json => Sink::Objects,
             ProgressMode::Auto | ProgressMode::None => Sink::Nothing,
         };
-        let state = State { board: Board::new(files, bytes_total), last_line: Duration::ZERO };
+        let state = State { board, last_line: Duration::ZERO, last_object: None };
         Self { printer: Arc::clone(printer), verb, started: Instant::now(), sink, state: Mutex::new(state) }
     }
 
@@ -227,7 +235,7 @@ mod tests {
     }
 
     fn state(files: usize, total: Option<u64>) -> State {
-        State { board: Board::new(files, total), last_line: Duration::ZERO }
+        State { board: Board::new(files, total), last_line: Duration::ZERO, last_object: None }
     }
 
     #[test]

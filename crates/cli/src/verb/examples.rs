@@ -39,12 +39,14 @@ pub(super) const UPLOAD: &str = "Examples:
   upload notes.txt
   upload notes.txt docs/today.txt
   upload *.jpg --to holiday
+  upload -r site www --exclude '*.tmp' --exclude .git/
   upload -f notes.txt      # replaces what is there";
 
 pub(super) const DOWNLOAD: &str = "Examples:
   download notes.txt
   download docs/notes.txt today.txt
   download 'logs/*.gz' --to logs
+  download -r photos       # with all that is in it
   download notes.txt -     # to standard output";
 
 pub(super) const STAT: &str = "Examples:

@@ -12,11 +12,13 @@ use std::{
 };
 
 use fulmar_client::{DownloadTarget, Error, Session, Transferred};
+use fulmar_proto::error::ErrorCode;
 
 use super::{
     each::tell_not_tried,
     several::{self, Broken, Work},
     transfer::{self, Operands, Source, is_stdio, remote_text},
+    trees,
 };
 use crate::{
     exit_code::{ExitCode, Tally},
@@ -32,6 +34,9 @@ use crate::{
 
 pub(super) async fn download(context: &mut Context, args: &TransferArgs) -> Result<ExitCode, Failure> {
     let operands = Operands::split(args);
+    if args.recursive || args.dry_run {
+        return trees::download(context, args, &operands).await;
+    }
     if args.to.is_none() && operands.target.as_deref().is_some_and(is_stdio) {
         return download_to_stdout(context, &operands, args).await;
     }
@@ -200,9 +205,19 @@ async fn run(
     };
     let result = session.download(&path, target, &transfer::options(args), observer).await;
     result.map_err(|error| Broken {
-        failure: context.failure(&error, typed),
+        failure: failure(context, &error, typed),
         is_for_all: directory.is_some_and(|directory| is_of_directory(&error, &directory)),
     })
+}
+
+fn failure(context: &Context, error: &Error, typed: &str) -> Failure {
+    let failure = context.failure(error, typed);
+    match error {
+        Error::Server(refusal) if refusal.code == ErrorCode::IS_A_DIRECTORY => {
+            failure.hint(transfer::recursive_hint("download", typed))
+        }
+        _ => failure,
+    }
 }
 
 /// Standard output, and whether its reader has gone away.

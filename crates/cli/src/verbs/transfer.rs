@@ -11,9 +11,10 @@ use fulmar_client::{Outcome, TransferOptions, Transferred};
 use fulmar_proto::{text::Escaped, upload::OnExists};
 
 use crate::{
+    exit_code::ExitCode,
     glob::{self, Skipped},
     hints::quoted,
-    output::{Failure, Printer, units},
+    output::{Failure, Printer, hint::Hint, units},
     session::Mode,
     verb::TransferArgs,
 };
@@ -97,6 +98,17 @@ pub(super) fn check_names(sources: &mut Vec<Source>, args: &TransferArgs) -> Res
         }
     }
     Ok(())
+}
+
+/// A directory was named where only files are taken.
+pub(super) fn needs_recursive(verb: &str, typed: &str) -> Failure {
+    let failure = Failure::new(ExitCode::Other, "is-a-directory", "is a directory").about(typed);
+    failure.hint(recursive_hint(verb, typed))
+}
+
+/// How directories are transferred.
+pub(super) fn recursive_hint(verb: &str, typed: &str) -> Hint {
+    Hint::run(format!("{verb} -r {}", quoted(typed))).then(" takes all that is in it")
 }
 
 /// The hint for a missing target that was rather meant as one more pattern for files.

@@ -13,11 +13,12 @@ use fulmar_proto::{error::ErrorCode, upload::Destination};
 use super::{
     several::{self, Broken, Work},
     transfer::{self, Operands, Origin, Source, is_stdio},
+    trees,
 };
 use crate::{
     exit_code::{ExitCode, Tally},
     glob::{
-        self, Skipped,
+        self, Skipped, Wanted,
         local::{LocalMatch, LocalMatches},
     },
     hints::quoted,
@@ -29,6 +30,9 @@ use crate::{
 
 pub(super) async fn upload(context: &mut Context, args: &TransferArgs) -> Result<ExitCode, Failure> {
     let operands = Operands::split(args);
+    if args.recursive || args.dry_run {
+        return trees::upload(context, args, &operands).await;
+    }
     check_stdin(context, args, &operands)?;
     let typed_target = operands.remote_target()?.unwrap_or(".");
     let mut target = RemotePath::resolve(&context.remote_dir, typed_target)?.destination();
@@ -79,7 +83,7 @@ async fn find_sources(context: &Context, operands: &Operands) -> Result<Sources,
     let (mut sources, mut by_pattern, mut tally) = (Vec::new(), false, Tally::default());
     let mut skipped = Skipped::default();
     for typed in &operands.files {
-        let found = match glob::local::expand(context, typed).await {
+        let found = match glob::local::expand(context, typed, Wanted::Files).await {
             Ok(None) => plain_source(context, typed).map(|source| vec![source]),
             Ok(Some(matches)) => {
                 by_pattern = true;
@@ -107,8 +111,7 @@ fn plain_source(context: &Context, typed: &Path) -> Result<Source, Failure> {
     let real = context.local_path(typed);
     match fs::metadata(&real) {
         Ok(metadata) if metadata.is_dir() => {
-            Err(Failure::new(ExitCode::Other, "is-a-directory", "is a directory; only files can be sent")
-                .about(typed.to_string_lossy()))
+            Err(transfer::needs_recursive("upload", &typed.to_string_lossy()))
         }
         Ok(metadata) => {
             Ok(Source { typed: typed.to_owned(), origin: Origin::File(real), bytes: Some(metadata.len()) })
@@ -162,15 +165,27 @@ fn failure(
         _ => None,
     };
     match code {
-        Some(ErrorCode::NO_PARENT) => {
-            let mkdir = || Hint::run(format!("mkdir -p {}", quoted(&missing_directory(target))));
-            let hint = transfer::pattern_hint(typed_target).map_or_else(mkdir, Hint::from);
-            context.failure(error, typed_target).hint(hint)
-        }
-        Some(ErrorCode::NOT_A_DIRECTORY | ErrorCode::IS_A_DIRECTORY | ErrorCode::EXISTS) => {
-            context.failure(error, typed_target)
-        }
+        Some(
+            ErrorCode::NO_PARENT | ErrorCode::NOT_A_DIRECTORY | ErrorCode::IS_A_DIRECTORY | ErrorCode::EXISTS,
+        ) => target_failure(context, error, typed_target, target),
         _ => context.failure(error, file),
+    }
+}
+
+/// What failed is the target.
+pub(super) fn target_failure(
+    context: &Context,
+    error: &Error,
+    typed_target: &str,
+    target: &Destination,
+) -> Failure {
+    let failure = context.failure(error, typed_target);
+    match error {
+        Error::Server(refusal) if refusal.code == ErrorCode::NO_PARENT => {
+            let mkdir = || Hint::run(format!("mkdir -p {}", quoted(&missing_directory(target))));
+            failure.hint(transfer::pattern_hint(typed_target).map_or_else(mkdir, Hint::from))
+        }
+        _ => failure,
     }
 }
 

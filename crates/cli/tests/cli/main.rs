@@ -34,4 +34,6 @@ mod shell;
 mod sizes;
 mod status;
 mod transfer;
+mod tree_failures;
+mod trees;
 mod trust;

@@ -1,9 +1,9 @@
 //! Downloads.
 
-mod file;
+pub(crate) mod file;
 mod stream;
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use fulmar_proto::{
     digest::{Digest, DigestTree},
@@ -24,15 +24,41 @@ use super::{
     flight::{self, Arrivals},
     plan::{Plan, of_second},
 };
-use crate::{error::Error, session::Session};
+use crate::{error::Error, local::LocalTarget, session::Session};
 
 /// What a download came to, before it is told in full.
-struct Done {
+pub(crate) struct Done {
     destination: String,
     bytes: u64,
     sent_bytes: u64,
     root: Digest,
     outcome: Outcome,
+}
+
+impl Done {
+    /// All of `bytes` came, and are stored.
+    pub(crate) fn stored(destination: String, bytes: u64, root: Digest) -> Self {
+        Self { destination, bytes, sent_bytes: bytes, root, outcome: Outcome::Stored }
+    }
+
+    /// What became of it.
+    pub(crate) fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// The whole of it: what was fetched, and since when.
+    pub(crate) fn of(self, source: String, started: Instant) -> Transferred {
+        Transferred {
+            source,
+            destination: self.destination,
+            bytes: self.bytes,
+            sent_bytes: self.sent_bytes,
+            resumed_bytes: 0,
+            root: self.root,
+            elapsed: started.elapsed(),
+            outcome: self.outcome,
+        }
+    }
 }
 
 impl Session {
@@ -56,16 +82,7 @@ impl Session {
             }
             DownloadTarget::Writer(writer) => stream::download(self, path, writer, observer).await?,
         };
-        Ok(Transferred {
-            source: path.as_str().to_owned(),
-            destination: done.destination,
-            bytes: done.bytes,
-            sent_bytes: done.sent_bytes,
-            resumed_bytes: 0,
-            root: done.root,
-            elapsed: started.elapsed(),
-            outcome: done.outcome,
-        })
+        Ok(done.of(path.as_str().to_owned(), started))
     }
 
     /// Downloads to a file, beginning anew once when the source changes meanwhile.
@@ -78,13 +95,24 @@ impl Session {
         observer: &dyn Observer,
     ) -> Result<Done, Error> {
         let target = file::resolve(self, local, must_be_directory, path.name()).await?;
+        self.download_to(path, &target, options, observer).await
+    }
+
+    /// Downloads under this name.
+    pub(crate) async fn download_to(
+        &self,
+        path: &RelPath,
+        target: &Arc<LocalTarget>,
+        options: &TransferOptions,
+        observer: &dyn Observer,
+    ) -> Result<Done, Error> {
         self.check_extension(path.name(), target.leaf()).await?;
-        if let Some(done) = file::already_there(self, path, &target, options.on_exists, observer).await? {
+        if let Some(done) = file::already_there(self, path, target, options.on_exists, observer).await? {
             return Ok(done);
         }
         let mut restarted = false;
         loop {
-            match file::download(self, path, &target, options, observer).await {
+            match file::download(self, path, target, options, observer).await {
                 Err(error) if error.is_changed() && restarted => return Err(Error::SourceChanged),
                 Err(error) if error.is_changed() => {
                     restarted = true;
@@ -194,15 +222,15 @@ impl<'a, T: Send + 'static> Ranges<'a, T> {
 }
 
 /// The digest of the file whose ranges are all in `tree`. It must be the one that the server's catalog knows, if any.
-fn root_of(tree: &DigestTree, opened: &Opened) -> Result<Digest, Error> {
+pub(crate) fn root_of(tree: &DigestTree, opened: &Opened) -> Result<Digest, Error> {
     let root = tree.root().map_err(|_| Error::DigestMismatch)?;
     if opened.root.is_some_and(|known| known != root) { Err(Error::DigestMismatch) } else { Ok(root) }
 }
 
 /// How much of a file comes with the answer to opening it.
-const FIRST_BYTES: u32 = MAX_RANGE_BYTES / 2;
+pub(crate) const FIRST_BYTES: u32 = MAX_RANGE_BYTES / 2;
 
 /// Whether an existing target ends the download before it begins.
-fn keeps_target(on_exists: OnExists) -> bool {
+pub(crate) fn keeps_target(on_exists: OnExists) -> bool {
     matches!(on_exists, OnExists::Fail | OnExists::Skip)
 }

@@ -31,15 +31,15 @@ const PIECE_BYTES: usize = 512 * 1024;
 
 /// A range as it arrived, with the digest that the server claims for it.
 #[derive(Debug)]
-pub(super) struct Fetched {
-    pub(super) range: Range,
-    pub(super) bytes: Buffer,
+pub(crate) struct Fetched {
+    pub(crate) range: Range,
+    pub(crate) bytes: Buffer,
     claimed: RangeDigest,
 }
 
 impl Fetched {
     /// Whether the bytes have the digest that was claimed. Hashes, so it belongs on a thread for blocking work.
-    pub(super) fn verify(&self) -> Result<RangeDigest, Error> {
+    pub(crate) fn verify(&self) -> Result<RangeDigest, Error> {
         self.check(RangeDigest::of(self.range, &self.bytes).map_err(|_| Error::DigestMismatch)?)
     }
 
@@ -51,13 +51,13 @@ impl Fetched {
 
 /// The first range of a file, on its way behind the answer to opening it.
 #[derive(Debug)]
-pub(super) struct First {
-    pub(super) range: Range,
+pub(crate) struct First {
+    pub(crate) range: Range,
     call: Call,
 }
 
 /// Opens a file, and asks for its first bytes, at most `first_bytes`.
-pub(super) async fn open(
+pub(crate) async fn open(
     session: &Session,
     path: &RelPath,
     first_bytes: u32,
@@ -83,7 +83,7 @@ pub(super) async fn open(
 
 impl First {
     /// Takes it as [`fetch`] does.
-    pub(super) async fn fetch(mut self, session: Session) -> Result<(Range, Fetched), Error> {
+    pub(crate) async fn fetch(mut self, session: Session) -> Result<(Range, Fetched), Error> {
         Ok((self.range, receive(&mut self.call, self.range, &session.client().buffers).await?))
     }
 

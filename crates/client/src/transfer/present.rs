@@ -12,7 +12,7 @@ use super::{Observer, reader};
 use crate::{error::Error, session::Session};
 
 /// The digest of what is there, from the server's catalog or computed by it now.
-pub(super) async fn remote_digest(
+pub(crate) async fn remote_digest(
     session: &Session,
     present: &Present,
     observer: &dyn Observer,

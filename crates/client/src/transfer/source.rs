@@ -3,16 +3,61 @@
 use std::{path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
-use fulmar_disk::{Buffers, DiskError, Meta, Offload, Source, read_hashed};
+use fulmar_disk::{Buffers, Dir, DiskError, Meta, Offload, Source, read_hashed};
 use fulmar_proto::{
     digest::{Digest, RangeDigest},
-    path::Name,
+    path::{Name, PathError},
     range::Range,
-    version::SourceToken,
 };
 
 use super::Observer;
 use crate::{client::Client, error::Error, local::hash_open_file};
+
+/// Where the file of an upload is.
+#[derive(Clone, Debug)]
+pub(crate) enum SourcePlace {
+    /// Where the user says. Links are followed: the path is the user's own.
+    Path(PathBuf),
+    /// Where a walk has found it. No link is followed, and it has the name that its destination says and no other.
+    Found {
+        /// Where the walk began.
+        base: Dir,
+        /// The directory, from there.
+        directory: String,
+        /// The name in it.
+        name: String,
+        /// The whole path, to be told.
+        path: PathBuf,
+    },
+}
+
+impl SourcePlace {
+    pub(crate) fn path(&self) -> &PathBuf {
+        match self {
+            Self::Path(path) | Self::Found { path, .. } => path,
+        }
+    }
+
+    /// What the file is called when it goes into a directory.
+    fn name(&self) -> Result<Option<Name>, PathError> {
+        match self {
+            Self::Found { .. } => Ok(None),
+            Self::Path(path) => {
+                let name = path.file_name().map(|name| name.to_str().ok_or(PathError::NotUtf8));
+                name.unwrap_or(Ok("")).and_then(Name::parse).map(Some)
+            }
+        }
+    }
+
+    pub(crate) fn open(&self) -> Result<Source, DiskError> {
+        match self {
+            Self::Path(path) => Source::open_local(path),
+            Self::Found { base, directory, name, .. } => {
+                Source::open_leaf(&base.open_beneath(directory)?, name)
+            }
+        }
+    }
+}
 
 /// An open local file, and what it was when it was opened.
 #[derive(Clone, Debug)]
@@ -21,15 +66,13 @@ pub(super) struct FileSource {
     buffers: Buffers,
     source: Arc<Source>,
     path: PathBuf,
-    name: Name,
+    name: Option<Name>,
 }
 
 impl FileSource {
-    pub(super) async fn open(client: &Client, path: PathBuf) -> Result<Self, Error> {
-        let name = path.file_name().map(|name| name.to_str().ok_or(fulmar_proto::path::PathError::NotUtf8));
-        let name = name.unwrap_or(Ok("")).and_then(Name::parse);
-        let opened = path.clone();
-        let source = client.offload.run(move || Source::open_local(&opened)).await;
+    pub(super) async fn open(client: &Client, place: &SourcePlace) -> Result<Self, Error> {
+        let (path, name, opened) = (place.path().clone(), place.name(), place.clone());
+        let source = client.offload.run(move || opened.open()).await;
         let source = source.map_err(|error| Error::Local { path: path.clone(), error })?;
         let name = name.map_err(Error::LocalName)?;
         let (offload, buffers) = (client.offload.clone(), client.buffers.clone());
@@ -40,13 +83,9 @@ impl FileSource {
         self.source.meta()
     }
 
-    pub(super) fn name(&self) -> &Name {
-        &self.name
-    }
-
-    /// Names this file in this state, so that a later upload of it is recognised.
-    pub(super) fn token(&self) -> SourceToken {
-        SourceToken(self.meta().version().0)
+    /// What the file is called when it goes into a directory; none when it has to go under the name of its destination.
+    pub(super) fn name(&self) -> Option<&Name> {
+        self.name.as_ref()
     }
 
     fn local(&self, error: DiskError) -> Error {

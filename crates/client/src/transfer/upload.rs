@@ -6,8 +6,7 @@ mod stream;
 
 pub(super) use ranges::joined;
 
-use std::path::Path;
-
+use fulmar_disk::Meta;
 use fulmar_proto::{
     digest::Digest,
     hello::Features,
@@ -27,7 +26,7 @@ use ranges::Course;
 
 use super::{
     Event, Observer, Outcome, TransferOptions, Transferred, UploadSource, plan::first_bytes, present,
-    source::FileSource,
+    source::{FileSource, SourcePlace},
 };
 use crate::{
     call::{Call, ask},
@@ -36,7 +35,7 @@ use crate::{
 };
 
 /// What an upload came to, before it is told in full.
-struct Done {
+pub(crate) struct Done {
     destination: String,
     bytes: u64,
     sent_bytes: u64,
@@ -62,6 +61,27 @@ impl Done {
         let destination = stored.path.as_str().to_owned();
         Self { destination, bytes: stored.size, sent_bytes, resumed_bytes, root: stored.root, outcome }
     }
+
+    /// The whole of it: what was sent, and since when.
+    pub(crate) fn of(self, source: String, started: Instant) -> Transferred {
+        Transferred {
+            source,
+            destination: self.destination,
+            bytes: self.bytes,
+            sent_bytes: self.sent_bytes,
+            resumed_bytes: self.resumed_bytes,
+            root: self.root,
+            elapsed: started.elapsed(),
+            outcome: self.outcome,
+        }
+    }
+}
+
+/// All of a small file, as it is sent.
+pub(crate) struct Whole {
+    pub(crate) body: bytes::Bytes,
+    pub(crate) trailer: Trailer,
+    pub(crate) root: Digest,
 }
 
 impl Session {
@@ -82,35 +102,27 @@ impl Session {
         let (source, done) = match source {
             UploadSource::File(path) => {
                 let shown = path.to_string_lossy().into_owned();
-                (shown, self.upload_file(&path, destination, options, observer).await?)
+                let place = SourcePlace::Path(path);
+                (shown, self.upload_file(&place, destination, options, observer).await?)
             }
             UploadSource::Reader(reader) => {
                 ("-".to_owned(), stream::upload(self, reader, destination, options, observer).await?)
             }
         };
-        Ok(Transferred {
-            source,
-            destination: done.destination,
-            bytes: done.bytes,
-            sent_bytes: done.sent_bytes,
-            resumed_bytes: done.resumed_bytes,
-            root: done.root,
-            elapsed: started.elapsed(),
-            outcome: done.outcome,
-        })
+        Ok(done.of(source, started))
     }
 
     /// Uploads a file, beginning anew once when it changes meanwhile.
-    async fn upload_file(
+    pub(crate) async fn upload_file(
         &self,
-        path: &Path,
+        place: &SourcePlace,
         destination: &Destination,
         options: &TransferOptions,
         observer: &dyn Observer,
     ) -> Result<Done, Error> {
         let mut restarted = false;
         loop {
-            let source = FileSource::open(self.client(), path.to_owned()).await?;
+            let source = FileSource::open(self.client(), place).await?;
             let upload = begin_upload(&source, destination, options);
             observer.on(Event::Started { size: Some(source.meta().size) });
             let attempt = if source.meta().size <= u64::from(MAX_RANGE_BYTES) {
@@ -146,6 +158,18 @@ impl Session {
         };
         // The server publishes as soon as it has the trailer, so this is the last moment to look.
         source.check().await?;
+        self.send_put(upload, Whole { body, trailer, root }, observer).await
+    }
+
+    /// Sends all of a small file.
+    pub(crate) async fn send_put(
+        &self,
+        upload: BeginUpload,
+        whole: Whole,
+        observer: &dyn Observer,
+    ) -> Result<Done, Error> {
+        let Whole { body, trailer, root } = whole;
+        let size = body.len() as u64;
         let mut call = Call::open(self.line(), &Request::Put { upload }).await?;
         call.send_body(body, &trailer).await?;
         match call.reply(|_, _| {}).await? {
@@ -253,15 +277,25 @@ impl Session {
 }
 
 fn begin_upload(source: &FileSource, destination: &Destination, options: &TransferOptions) -> BeginUpload {
-    let meta = source.meta();
+    upload_of(source.meta(), source.name(), destination, options)
+}
+
+/// What is told of a file that is to be uploaded.
+pub(crate) fn upload_of(
+    meta: &Meta,
+    name: Option<&Name>,
+    destination: &Destination,
+    options: &TransferOptions,
+) -> BeginUpload {
     request(
         destination,
         options,
-        Some(source.name().clone()),
+        name.cloned(),
         Some(meta.size),
         options.keep_modified.then_some(meta.modified),
         options.keep_executable.then_some(Mode::masked(meta.mode)),
-        source.token(),
+        // Names this file in this state, so that a later upload of it is recognised.
+        SourceToken(meta.version().0),
     )
 }
 

@@ -3,11 +3,13 @@
 mod audit;
 mod environment;
 mod identities;
+pub(crate) mod impostor;
 mod ledger;
 mod peer;
 pub(crate) mod raw;
 mod seeds;
 mod server;
+pub(crate) mod tree;
 
 use std::{
     collections::BTreeSet,
@@ -75,9 +77,28 @@ pub(crate) fn simulate<T>(seed: u64, profile: &Profile, scenario: impl AsyncFnOn
 
 /// As [`simulate`], and tells what became of every packet.
 pub(crate) fn traced<T>(seed: u64, profile: &Profile, scenario: impl AsyncFnOnce(&World) -> T) -> (T, Trace) {
+    run(seed, profile, device(seed), scenario)
+}
+
+/// As [`simulate`] on a store that takes no time worth mentioning.
+pub(crate) fn simulate_on_fast_device<T>(
+    seed: u64,
+    profile: &Profile,
+    scenario: impl AsyncFnOnce(&World) -> T,
+) -> T {
+    let step = Duration::from_millis(1);
+    run(seed, profile, DeviceLatency { sync: step, name: step, directory_sync: step }, scenario).0
+}
+
+fn run<T>(
+    seed: u64,
+    profile: &Profile,
+    device: DeviceLatency,
+    scenario: impl AsyncFnOnce(&World) -> T,
+) -> (T, Trace) {
     let repeat = Repeat::of(seed);
     let result = virtual_net::run(async {
-        let world = World::new(seed, profile).await;
+        let world = World::new(seed, profile, device).await;
         let result = scenario(&world).await;
         let trace = world.network.trace();
         world.check().await;
@@ -109,9 +130,9 @@ pub(crate) struct World {
 }
 
 impl World {
-    async fn new(seed: u64, profile: &Profile) -> Self {
+    async fn new(seed: u64, profile: &Profile, device: DeviceLatency) -> Self {
         let environment = environment::environment(seed);
-        let store = MemoryStore::on_device(environment.clone(), device(seed));
+        let store = MemoryStore::on_device(environment.clone(), device);
         let network = Network::new(seed);
         let folder = folder();
         server::write_state(&folder.path().join("server"));

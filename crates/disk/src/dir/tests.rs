@@ -185,3 +185,22 @@ fn a_cursor_from_nowhere_is_refused_or_shows_a_subset() {
         }
     }
 }
+
+#[test]
+fn nothing_beneath_leads_out() {
+    let (tree, dir, path) = temporary();
+    std::fs::create_dir_all(path.join("a/b/c")).unwrap();
+    std::fs::write(path.join("a/b/c/file"), "x").unwrap();
+    symlink("b", path.join("a/link")).unwrap();
+    symlink(tree.path().parent().unwrap(), path.join("a/out")).unwrap();
+    assert!(dir.open_beneath("").unwrap().meta().unwrap().same_file(&dir.meta().unwrap()));
+    assert!(dir.open_beneath("a/b/c").unwrap().stat_leaf("file").is_ok());
+    for path in ["..", "a/../..", "/", "/a", "a/", "a//b", ".", "a/./b", "a\0"] {
+        refused(dir.open_beneath(path), &DiskError::BadName);
+    }
+    for path in ["a/link", "a/link/c", "a/out"] {
+        refused(dir.open_beneath(path), &DiskError::Symlink);
+    }
+    refused(dir.open_beneath("a/b/c/file"), &DiskError::NotADirectory);
+    refused(dir.open_beneath("a/gone"), &DiskError::NotFound);
+}

@@ -95,3 +95,19 @@ fn a_name_that_leads_to_another_file_is_a_change_even_when_the_file_is_not() {
     assert!(file_unchanged(source.file(), source.meta()).unwrap());
     assert!(!source.unchanged(source.meta()).unwrap());
 }
+
+#[test]
+fn a_name_in_a_directory_is_sent_without_following_links() {
+    let (_tree, dir, path) = temporary();
+    std::fs::write(path.join("file"), "content").unwrap();
+    symlink("file", path.join("link")).unwrap();
+    refused(Source::open_leaf(&dir, "link"), &DiskError::Symlink);
+    let source = Source::open_leaf(&dir, "file").unwrap();
+    let meta = *source.meta();
+    assert!(source.unchanged(&meta).unwrap());
+    // Something else has taken the name, or nothing has it.
+    std::fs::rename(path.join("file"), path.join("moved")).unwrap();
+    assert!(!source.unchanged(&meta).unwrap());
+    std::fs::write(path.join("file"), "another").unwrap();
+    assert!(!source.unchanged(&meta).unwrap());
+}

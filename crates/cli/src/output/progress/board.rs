@@ -13,6 +13,10 @@ pub(super) struct Board {
     pub(super) files_done: usize,
     /// How many of these failed.
     pub(super) errors: usize,
+    /// Files are still being found: the sums grow.
+    pub(super) is_growing: bool,
+    /// Files come and go too quickly to be shown one by one.
+    pub(super) only_sums: bool,
     /// The bytes of all files, when they are known.
     bytes_total: Option<u64>,
     /// The bytes of the files that have ended.
@@ -65,6 +69,8 @@ impl Board {
             files_total,
             files_done: 0,
             errors: 0,
+            is_growing: false,
+            only_sums: false,
             bytes_total,
             settled_bytes: 0,
             moved_bytes: 0,
@@ -72,6 +78,17 @@ impl Board {
             rows: BTreeMap::new(),
             next_id: 0,
         }
+    }
+
+    /// Files that are found while the first are under way.
+    pub(super) fn of_trees() -> Self {
+        Self { is_growing: true, only_sums: true, ..Self::new(0, Some(0)) }
+    }
+
+    /// There is one more file.
+    pub(super) fn found(&mut self, bytes: u64) {
+        self.files_total += 1;
+        self.bytes_total = self.bytes_total.map(|sum| sum.saturating_add(bytes));
     }
 
     /// A file begins. Gives the number that it is known by from then on.

@@ -37,6 +37,9 @@ pub(super) fn lines(board: &Board, now: Duration, screen: Screen) -> Vec<String>
     if screen.rows < MIN_ROWS {
         return Vec::new();
     }
+    if board.only_sums {
+        return vec![total_line(board, now, screen.columns)];
+    }
     let shown =
         if board.files_total > 1 { screen.rows.saturating_sub(FREE_ROWS).min(MAX_FILE_LINES) } else { 1 };
     let files: Vec<(String, Figures)> =
@@ -49,7 +52,7 @@ pub(super) fn lines(board: &Board, now: Duration, screen: Screen) -> Vec<String>
 
 /// The whole board in one line of any length.
 pub(super) fn plain_line(board: &Board, now: Duration) -> String {
-    if board.files_total > 1 {
+    if board.files_total > 1 || board.only_sums {
         return joined(&total_parts(board, now));
     }
     let Some(row) = board.rows().next() else { return String::new() };
@@ -84,21 +87,23 @@ struct Part {
 
 fn total_parts(board: &Board, now: Duration) -> Vec<Part> {
     let figures = board.figures(now);
+    // What is still found makes every share of the whole a wrong one.
+    let (more, total) = if board.is_growing { ("+", None) } else { ("", figures.total) };
     let amount = match figures.total {
-        Some(total) => units::share_of(figures.bytes, total),
+        Some(total) => format!("{}{more}", units::share_of(figures.bytes, total)),
         None => units::size(figures.bytes),
     };
-    let count = format!("{} of {} files", board.files_done, board.files_total);
+    let count = format!("{} of {}{more} files", board.files_done, board.files_total);
     let errors = match board.errors {
         0 => None,
         errors => Some(units::counted(errors as u64, "error", "errors")),
     };
     let parts = [
         (0, Some(count)),
-        (1, figures.percent().map(|percent| format!("{percent} %"))),
+        (1, total.and(figures.percent()).map(|percent| format!("{percent} %"))),
         (5, Some(amount)),
         (3, Some(rate(&figures))),
-        (4, figures.total.map(|_| left(&figures))),
+        (4, total.map(|_| left(&figures))),
         (2, errors),
     ];
     parts.into_iter().filter_map(|(rank, text)| Some(Part { rank, text: text? })).collect()
@@ -332,6 +337,26 @@ mod tests {
         assert_eq!(total_line(&board, at(2_000), 40), "2 of 12 files  14 %  575.0 MB/s  1 error");
         assert_eq!(total_line(&board, at(2_000), 26), "2 of 12 files  14 %");
         assert_eq!(lines(&board, at(2_000), screen(100)).len(), 1 + NAMES.len());
+    }
+
+    #[test]
+    fn sums_that_still_grow_say_so() {
+        let mut board = Board::of_trees();
+        (0..2_400).for_each(|_| board.found(1_000_000));
+        for number in 0..1_203 {
+            let id = board.begin("a", Some(1_000_000), at(0));
+            board.reached(id, 1_000_000, at(2_000));
+            board.end(id, number > 0);
+        }
+        board.begin("under way", Some(1_000_000), at(2_000));
+        let line = "1203 of 2400+ files  1.20 / 2.40 GB+  601.5 MB/s  1 error";
+        assert_eq!(one_line(&board, 100), line);
+        assert_eq!(plain_line(&board, at(2_000)), line);
+        board.is_growing = false;
+        assert_eq!(
+            one_line(&board, 100),
+            "1203 of 2400 files  50 %  1.20 / 2.40 GB  601.5 MB/s  0:02 left  1 error"
+        );
     }
 
     #[test]

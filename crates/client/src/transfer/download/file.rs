@@ -22,7 +22,7 @@ use crate::{
     transfer::fetch::{FutureSink, Sink},
 };
 
-pub(super) async fn resolve(
+pub(crate) async fn resolve(
     session: &Session,
     local: &Path,
     must_be_directory: bool,
@@ -34,7 +34,7 @@ pub(super) async fn resolve(
 }
 
 /// Looks at what is under the target's name. Gives the end of the download when nothing has to be fetched.
-pub(super) async fn already_there(
+pub(crate) async fn already_there(
     session: &Session,
     path: &RelPath,
     target: &Arc<LocalTarget>,

@@ -99,7 +99,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub(crate) struct Visit {
     peer: Peer,
-    session: Session,
+    pub(super) session: Session,
 }
 
 impl Visit {
@@ -262,12 +262,12 @@ impl Visit {
         self.with_ledger(|ledger| ledger.saw(look, content)).unwrap_or_else(|wrong| panic!("{wrong}"));
     }
 
-    fn with_ledger<T>(&self, visit: impl FnOnce(&mut Ledger) -> T) -> T {
+    pub(super) fn with_ledger<T>(&self, visit: impl FnOnce(&mut Ledger) -> T) -> T {
         visit(&mut self.peer.ledger.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A folder of its own for one call.
-    fn local_folder(&self) -> PathBuf {
+    pub(super) fn local_folder(&self) -> PathBuf {
         let folder = self.peer.folder.join(COUNTER.fetch_add(1, Ordering::Relaxed).to_string());
         fs::create_dir_all(&folder).expect("a folder");
         folder
@@ -286,7 +286,7 @@ impl Visit {
 }
 
 /// Whether an error says that nothing has been done.
-fn is_refusal(error: &Error) -> bool {
+pub(super) fn is_refusal(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Exists | ErrorKind::NotFound)
 }
 
@@ -299,7 +299,7 @@ fn shown(entry: &Entry) -> String {
 }
 
 /// Waits for a call, but not for ever.
-async fn bounded<T>(call: &str, future: impl Future<Output = T>) -> T {
+pub(super) async fn bounded<T>(call: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(CALL_LIMIT, future).await {
         Ok(result) => result,
         Err(_) => panic!("{call} did not end within {} s of virtual time", CALL_LIMIT.as_secs()),
