@@ -145,7 +145,8 @@ pub(crate) enum Verb {
     /// Find out what works between here and a server, and what limits transfers.
     ///
     /// It goes step by step: name, handshake, key, admission, round trip, packet size, socket. Then it sends random bytes for a
-    /// while, takes them back, and says what kept it from being faster. Nothing is changed, and an invite stays unused.
+    /// while, takes them back, and says what kept it from being faster. Nothing is changed: an invite stays unused, and a key
+    /// is recorded only where --trust-new, --fingerprint or an invite says so and the server lets this client in.
     #[command(after_help = examples::DOCTOR)]
     Doctor(DoctorArgs),
     /// List, name, trust and forget servers.

@@ -14,6 +14,7 @@ use std::{sync::Arc, time::Duration};
 use fulmar_client::{Endpoint, Error, ErrorKind, Session, Trust};
 use fulmar_proto::{
     address::HostPort,
+    error::ErrorCode,
     fingerprint::Fingerprint,
     grants::Grants,
     hello::Policies,
@@ -34,7 +35,7 @@ use crate::{
     config::Target,
     exit_code::ExitCode,
     hints::quoted,
-    output::{Failure, objects::admin::policy_words},
+    output::{Failure, hint::Hint, objects::admin::policy_words},
     remote_path::resolve_below_root,
     session::{Context, Mode, trust_for},
     verb::DoctorArgs,
@@ -73,6 +74,8 @@ struct Patient {
     /// The file to be fetched, and how it was named.
     file: Option<(RelPath, String)>,
     bounds: Bounds,
+    /// It was named by an invite that lets a stranger in once.
+    has_invite: bool,
     /// This command with longer measurements.
     again: String,
 }
@@ -86,10 +89,11 @@ impl Patient {
         });
         let named = args.endpoint.as_ref().map(|server| context.config.resolve(server));
         let mut target = named.or(connected).unwrap_or_else(|| context.default_target());
-        if let Endpoint::Invite(invite) = &mut target.endpoint {
+        let has_invite = match &mut target.endpoint {
             // It works once, and that is not for a question.
-            invite.token = None;
-        }
+            Endpoint::Invite(invite) => invite.token.take().is_some(),
+            Endpoint::Address(_) => false,
+        };
         let address = target.endpoint.address().clone();
         let dir =
             if context.server() == Some(&address) { context.remote_dir.clone() } else { DirPath::root() };
@@ -99,7 +103,14 @@ impl Patient {
             args.file.as_ref().map_or_else(String::new, |file| format!(" --file {}", quoted(file)));
         let again =
             format!("doctor {address} --seconds {} --limit 10GiB{file_option}", args.seconds.max(5) * 4);
-        Ok(Self { trust: trust_for(&context.trust, &target), target, file: file.transpose()?, bounds, again })
+        Ok(Self {
+            trust: trust_for(&context.trust, &target),
+            target,
+            file: file.transpose()?,
+            bounds,
+            has_invite,
+            again,
+        })
     }
 
     fn address(&self) -> &HostPort {
@@ -172,13 +183,26 @@ async fn admit(context: &mut Context, patient: &Patient, report: &Report<'_>) ->
             Ok(session)
         }
         Err(error) => {
-            let failure = context.connect_failure(&error, endpoint);
+            let failure = with_invite(context.connect_failure(&error, endpoint), &error, patient.has_invite);
             let step = step_of(&error);
             if step == ADMISSION {
                 report.tell(KEY, &Finding::good("the one that is known here, or was demanded"));
             }
             Err(report.failed(step, failure))
         }
+    }
+}
+
+/// A stranger who has an invite at hand needs no other.
+fn with_invite(failure: Failure, error: &Error, has_invite: bool) -> Failure {
+    match error {
+        Error::Server(refusal) if has_invite && refusal.code == ErrorCode::UNKNOWN_CLIENT => {
+            let unused = Hint::from("the invite is still unused: connme and the invite lets this client in");
+            let on_command_line =
+                "the invite is still unused: `fulmar shell` and the invite lets this client in";
+            failure.hint(unused.or_on_command_line(on_command_line))
+        }
+        _ => failure,
     }
 }
 

@@ -145,7 +145,10 @@ fn a_stranger_is_told_so_and_its_invite_stays_unused() {
         online.fulmar(BOB, ["doctor", &invite]).run().expect(4).complains("does not know this client's key");
     assert_eq!(verdict(&output, "server key"), "good");
     assert_eq!(verdict(&output, "admission"), "failed");
-    assert!(!output.to_string().contains(invite.split(['.', '@']).nth(1).expect("a token")), "{output}");
+    let token = invite.split(['.', '@']).nth(1).expect("a token");
+    assert!(!output.out().contains(token) && !output.stderr.contains(token), "{output}");
+    let output = output.complains("hint: the invite is still unused");
+    assert_eq!(steps(&output).last().map(|(_, step)| step.as_str()), Some("admission"), "{output}");
     online.enrol(BOB, &invite);
     online.fulmar(BOB, ["doctor", &online.server.addr, "--seconds", "0"]).run().expect(0);
 }
