@@ -174,7 +174,7 @@ async fn admit(context: &mut Context, patient: &Patient, report: &Report<'_>) ->
     match connected {
         Ok(session) => {
             let since = known_since(context, session.address(), session.fingerprint()).await;
-            report.tell(KEY, &key(session.fingerprint(), since, patient));
+            report.tell(KEY, &key(session.fingerprint(), since.as_deref(), patient));
             report.tell(ADMISSION, &admission(&session, own, elapsed));
             if context.mode == Mode::OneShot {
                 // Closed in order at the end of the process, even when a signal ends this.
@@ -216,10 +216,10 @@ fn step_of(error: &Error) -> &'static str {
     }
 }
 
-fn key(key: Fingerprint, since: Option<String>, patient: &Patient) -> Finding {
+fn key(key: Fingerprint, since: Option<&str>, patient: &Patient) -> Finding {
     let pinned = patient.target.demanded().is_some() || matches!(patient.trust, Trust::Pinned(_));
     let mut message = key.to_string();
-    if let Some(since) = &since {
+    if let Some(since) = since {
         message.push_str(&format!(", known since {since}"));
     }
     if pinned {

@@ -102,7 +102,7 @@ struct Shared {
 
 #[derive(Debug)]
 enum Sockets {
-    System(Mutex<SystemSockets>),
+    System(Box<Mutex<SystemSockets>>),
     /// One socket of a virtual network, for both families.
     Virtual(Endpoint),
 }
@@ -119,7 +119,7 @@ impl Dialer {
     /// A dialer that presents `identity`. Binds nothing yet.
     #[must_use]
     pub fn new(identity: &Identity) -> Self {
-        Self::with_sockets(identity, Sockets::System(Mutex::default()))
+        Self::with_sockets(identity, Sockets::System(Box::default()))
     }
 
     /// As [`Dialer::new`], on a socket that is not one of the system's, with the clock and executor to drive it: a

@@ -55,29 +55,41 @@ fn told(knock: &Knock) -> String {
 }
 
 /// The round trips of some small requests, at least one. `least` is the transport's shortest one.
+///
+/// A request that had to be repeated takes much longer, and that is loss and no jitter: so jitter is the median distance from the
+/// median, which some outliers do not change.
 pub(super) fn round_trips(trips: &[Duration], least: Duration) -> Finding {
     let count = u32::try_from(trips.len()).unwrap_or(u32::MAX).max(1);
     let mean = trips.iter().sum::<Duration>() / count;
-    let steps = trips.windows(2).map(|pair| pair[0].abs_diff(pair[1]));
-    let jitter = steps.sum::<Duration>() / (count - 1).max(1);
+    let worst = trips.iter().max().copied().unwrap_or_default();
+    let usual = median(trips.to_vec());
+    let jitter = median(trips.iter().map(|trip| trip.abs_diff(usual)).collect());
     let message = format!(
-        "{} at least; requests {} on average, jitter {} ({count} of them)",
+        "{} at least; {count} requests {} on average, {} at worst, jitter {}",
         span(least),
         span(mean),
+        span(worst),
         span(jitter)
     );
     let values = json!({
         "least_ns": units::nanos(least),
         "mean_ns": units::nanos(mean),
+        "worst_ns": units::nanos(worst),
         "jitter_ns": units::nanos(jitter),
         "requests": count,
     });
     let finding = if jitter > FINE_JITTER.max(least / 4) {
-        Finding::warning(message).hint("round trips that vary so much come from a radio link or from other traffic; ping shows whether they always do")
+        let hint = "round trips vary so much over a radio link or beside other traffic; ping shows whether they always do";
+        Finding::warning(message).hint(hint)
     } else {
         Finding::good(message)
     };
     finding.values(values)
+}
+
+fn median(mut spans: Vec<Duration>) -> Duration {
+    spans.sort_unstable();
+    spans.get(spans.len() / 2).copied().unwrap_or_default()
 }
 
 /// How large packets may be.
@@ -166,14 +178,15 @@ mod tests {
     fn jitter_is_judged_by_the_round_trip_and_not_below_some_milliseconds() {
         let judged =
             |trips: &[u64], least| round_trips(&trips.iter().map(|t| ms(*t)).collect::<Vec<_>>(), ms(least));
-        assert_eq!(judged(&[10, 15, 10, 15], 10).verdict, Verdict::Good);
-        assert_eq!(judged(&[10, 16, 10, 16], 10).verdict, Verdict::Warning);
-        assert_eq!(judged(&[100, 125, 100, 125], 100).verdict, Verdict::Good);
-        assert_eq!(judged(&[100, 126, 100, 126], 100).verdict, Verdict::Warning);
-        let finding = judged(&[10, 14, 12], 9);
+        assert_eq!(judged(&[10, 15, 20], 10).verdict, Verdict::Good);
+        assert_eq!(judged(&[10, 16, 22], 10).verdict, Verdict::Warning);
+        assert_eq!(judged(&[100, 125, 150], 100).verdict, Verdict::Good);
+        assert_eq!(judged(&[100, 126, 152], 100).verdict, Verdict::Warning);
+        let repeated = judged(&[10, 11, 11, 180, 190], 9);
+        assert_eq!(repeated.verdict, Verdict::Good);
         assert_eq!(
-            finding.message,
-            "9.000 ms at least; requests 12.000 ms on average, jitter 3.000 ms (3 of them)"
+            repeated.message,
+            "9.000 ms at least; 5 requests 80.400 ms on average, 190.000 ms at worst, jitter 1.000 ms"
         );
         assert_eq!(judged(&[7], 7).values["jitter_ns"], 0);
     }

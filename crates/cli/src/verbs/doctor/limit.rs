@@ -76,7 +76,7 @@ pub(super) enum Limit {
 
 /// Decides. Pure: everything that was seen is in `run`.
 pub(super) fn judge(run: &Run) -> Limit {
-    if run.bytes == 0 {
+    if has_moved_nothing(run) {
         Limit::Nothing
     } else if has_dropped(run) {
         Limit::SocketDrops
@@ -125,6 +125,15 @@ fn judge_download(run: &Run) -> Limit {
     } else {
         Limit::FarSide
     }
+}
+
+/// Whether no range is whole, and what was sent may all be under way still.
+fn has_moved_nothing(run: &Run) -> bool {
+    let under_way = match run.way {
+        Way::Up => run.last.congestion_window_bytes,
+        Way::Down => 0,
+    };
+    run.bytes == 0 && run.carried_bytes <= under_way
 }
 
 fn has_dropped(run: &Run) -> bool {
