@@ -193,6 +193,22 @@ fn where_nothing_answers_it_ends_at_that_step() {
 }
 
 #[test]
+fn a_server_that_takes_no_more_connections_refuses_the_handshake() {
+    let Online { server, lab } = Online::new();
+    let addr = server.addr.clone();
+    server.stop().expect(0);
+    // A server that has had no connection yet: one that was closed a moment ago would still count.
+    let server = lab.serve_on(&addr, &["--max-connections", "1"]);
+    let mut shell = lab.fulmar(ALICE, ["shell", &server.addr]).spawn();
+    shell.feed(b"pwd\n");
+    shell.wait_for(0, "/\n");
+    let output = lab.fulmar(ALICE, ["doctor", &server.addr]).run().expect(5);
+    assert_eq!(verdict(&output, "handshake"), "failed");
+    output.complains("the server refuses connections");
+    shell.finish().expect(0);
+}
+
+#[test]
 fn a_file_that_is_not_there_fails_after_everything_else() {
     let online = Online::new();
     let args = ["--json", "doctor", &online.server.addr, "--file", "gone.bin"];
@@ -254,7 +270,7 @@ fn a_full_disk_of_the_server_is_a_failure_of_the_upload() {
     let addr = line["addr"].as_str().expect("an address");
     let output = lab.fulmar(ALICE, ["doctor", addr]).args(BY_BYTES).run().expect(1);
     assert_eq!(verdict(&output, "upload"), "failed");
-    output.complains("the server's disk is full");
+    output.complains("the server's disk is full").complains(&format!("fulmar -s {addr} size /"));
     process.signal(Signal::TERM);
     process.wait().expect(0);
 }
