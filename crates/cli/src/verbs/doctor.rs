@@ -11,13 +11,13 @@ mod run;
 
 use std::{sync::Arc, time::Duration};
 
-use fulmar_client::{Endpoint, Error, ErrorKind, Session, Trust};
+use fulmar_client::{Client, Endpoint, Error, ErrorKind, Session, Trust};
 use fulmar_proto::{
     address::HostPort,
     error::ErrorCode,
     fingerprint::Fingerprint,
     grants::Grants,
-    hello::Policies,
+    hello::{Policies, Welcome},
     path::{DirPath, RelPath},
     text::Escaped,
 };
@@ -60,9 +60,9 @@ pub(super) async fn doctor(context: &mut Context, args: &DoctorArgs) -> Result<E
     let printer = Arc::clone(&context.printer);
     let report = Report::new(&printer);
     reach(context, &patient, &report).await?;
-    let session = admit(context, &patient, &report).await?;
+    let (session, welcome) = admit(context, &patient, &report).await?;
     let farewell = Farewell(Some(session.clone()));
-    let examined = examine(context, &patient, &session, &report).await;
+    let examined = examine(context, &patient, &session, &welcome, &report).await;
     farewell.say().await;
     examined.map(|()| ExitCode::Done)
 }
@@ -165,22 +165,26 @@ async fn reach(context: &Context, patient: &Patient, report: &Report<'_>) -> Res
 }
 
 /// Connects as every other command does, and says of the server's key and of this client what came of it.
-async fn admit(context: &mut Context, patient: &Patient, report: &Report<'_>) -> Result<Session, Failure> {
+async fn admit(
+    context: &mut Context,
+    patient: &Patient,
+    report: &Report<'_>,
+) -> Result<(Session, Welcome), Failure> {
     let began = Instant::now();
     let endpoint = &patient.target.endpoint;
-    let connected = context.client().connect(endpoint, &patient.trust).await;
+    let connected = connect(context.client(), endpoint, &patient.trust).await;
     let elapsed = began.elapsed();
     let own = context.client().fingerprint();
     match connected {
-        Ok(session) => {
+        Ok((session, welcome)) => {
             let since = known_since(context, session.address(), session.fingerprint()).await;
             report.tell(KEY, &key(session.fingerprint(), since.as_deref(), patient));
-            report.tell(ADMISSION, &admission(&session, own, elapsed));
+            report.tell(ADMISSION, &admission(&session, &welcome, own, elapsed));
             if context.mode == Mode::OneShot {
                 // Closed in order at the end of the process, even when a signal ends this.
                 context.session = Some(session.clone());
             }
-            Ok(session)
+            Ok((session, welcome))
         }
         Err(error) => {
             let failure = with_invite(context.connect_failure(&error, endpoint), &error, patient.has_invite);
@@ -191,6 +195,12 @@ async fn admit(context: &mut Context, patient: &Patient, report: &Report<'_>) ->
             Err(report.failed(step, failure))
         }
     }
+}
+
+async fn connect(client: &Client, endpoint: &Endpoint, trust: &Trust) -> Result<(Session, Welcome), Error> {
+    let session = client.connect(endpoint, trust).await?;
+    let welcome = session.welcome().await?.clone();
+    Ok((session, welcome))
 }
 
 /// A stranger who has an invite at hand needs no other.
@@ -229,8 +239,7 @@ fn key(key: Fingerprint, since: Option<&str>, patient: &Patient) -> Finding {
     Finding::good(message).values(values)
 }
 
-fn admission(session: &Session, own: Fingerprint, elapsed: Duration) -> Finding {
-    let welcome = session.welcome();
+fn admission(session: &Session, welcome: &Welcome, own: Fingerprint, elapsed: Duration) -> Finding {
     let policies = policy_words(welcome.policies);
     let message = format!(
         "{} let {own} in within {}; grants {}, policies {}",
@@ -256,6 +265,7 @@ async fn examine(
     context: &Context,
     patient: &Patient,
     session: &Session,
+    welcome: &Welcome,
     report: &Report<'_>,
 ) -> Result<(), Failure> {
     let trips =
@@ -265,7 +275,13 @@ async fn examine(
     report.tell(PATH_MTU, &findings::path_mtu(&session.stats(), patient.address().host()));
     let dropped = session.dropped_datagrams().await;
     report.tell(SOCKET, &findings::socket(session.socket_buffers(), dropped));
-    let uploaded = measured_upload(context, patient, session, report).await;
+    let uploaded = match no_upload(welcome, patient.bounds, context.client().fingerprint()) {
+        Some(why) => {
+            report.tell(UPLOAD, &why);
+            Ok(())
+        }
+        None => measured_upload(context, patient, session, report).await,
+    };
     let downloaded = measured_download(context, patient, session, report).await;
     uploaded.and(downloaded)
 }
@@ -289,11 +305,6 @@ async fn measured_upload(
     session: &Session,
     report: &Report<'_>,
 ) -> Result<(), Failure> {
-    let own = context.client().fingerprint();
-    if let Some(why) = no_upload(session, patient.bounds, own) {
-        report.tell(UPLOAD, &why);
-        return Ok(());
-    }
     let run = measure::upload(session, patient.bounds).await;
     let run = run.map_err(|error| context.failure(&error, &patient.address().to_string()));
     tell_run(&report.unless_failed(UPLOAD, run)?, patient, report);
@@ -301,8 +312,7 @@ async fn measured_upload(
 }
 
 /// Why no upload can be measured, or none is wanted.
-fn no_upload(session: &Session, bounds: Bounds, own: Fingerprint) -> Option<Finding> {
-    let welcome = session.welcome();
+fn no_upload(welcome: &Welcome, bounds: Bounds, own: Fingerprint) -> Option<Finding> {
     if bounds.time.is_zero() {
         Some(Finding::skipped("not measured"))
     } else if welcome.policies.has(Policies::READ_ONLY) {
