@@ -47,7 +47,7 @@ fn start(cli: &Cli) -> ExitCode {
     let global = &cli.global;
     let config = config_for(cli);
     let progress = config.as_ref().ok().and_then(|config| config.defaults.progress);
-    let command_line = Caller::command_line(global.state.as_deref(), global.server.as_ref());
+    let command_line = Caller::command_line(global.state.as_deref(), server_of(cli));
     let printer = Arc::new(Printer::new(PrinterOptions {
         json: global.json,
         quiet: global.quiet,
@@ -64,6 +64,15 @@ fn start(cli: &Cli) -> ExitCode {
     });
     printer.flush();
     code
+}
+
+/// The server that the command line names.
+fn server_of(cli: &Cli) -> Option<&ServerName> {
+    let of_command = match &cli.command {
+        Some(Command::Verb(Verb::Doctor(args))) => args.endpoint.as_ref(),
+        _ => None,
+    };
+    of_command.or(cli.global.server.as_ref())
 }
 
 /// Whether there is one command, and not one in each line.

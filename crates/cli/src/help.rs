@@ -4,7 +4,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 /// The commands in the order in which people meet them. What is in no group comes last.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("Connection", &["connme", "byebye", "quit", "status", "hosts"]),
+    ("Connection", &["connme", "byebye", "quit", "status", "doctor", "hosts"]),
     ("Remote files", &["ls", "cd", "pwd", "size", "stat", "hash", "mkdir", "mv", "rm"]),
     ("Transfers", &["upload", "download", "verify"]),
     ("Local side", &["lls", "lcd", "lpwd"]),

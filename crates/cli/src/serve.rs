@@ -24,7 +24,7 @@ use crate::{
     exit_code::ExitCode,
     hints::quoted,
     invite::{self, DEFAULT_VALIDITY},
-    output::{Failure, Printer, failure::who_may, objects},
+    output::{Failure, Printer, failure::who_may, objects, units},
     runtime, session,
     signals::Signals,
     state_dir,
@@ -55,6 +55,10 @@ pub(crate) async fn run(
     announce(&server, args, &state, printer)?;
     let (stop, stop_now) = stopping(signals);
     server.run(stop, stop_now).await;
+    if let Some(dropped) = server.dropped_datagrams().await.filter(|dropped| *dropped > 0) {
+        let dropped = units::counted(dropped, "datagram", "datagrams");
+        printer.note(format_args!("the socket's receive buffer was full for {dropped}, which were dropped"));
+    }
     Ok(ExitCode::Done)
 }
 

@@ -59,9 +59,9 @@ pub(crate) struct Context {
     pub(crate) local_dir: PathBuf,
     pub(crate) config: Config,
     client: Client,
-    trust: Trust,
+    pub(crate) trust: Trust,
     state_dir: PathBuf,
-    session: Option<Session>,
+    pub(crate) session: Option<Session>,
     /// Connected to when a remote verb first needs it.
     on_demand: Option<Target>,
     /// The server that the command line or the environment names.
@@ -312,7 +312,7 @@ impl Context {
     }
 
     /// The failure of connecting. A key that has changed must not be missed among other lines: a person sees a banner.
-    fn connect_failure(&self, error: &Error, endpoint: &Endpoint) -> Failure {
+    pub(crate) fn connect_failure(&self, error: &Error, endpoint: &Endpoint) -> Failure {
         if let Error::ServerKeyChanged { address, known, offered } = error
             && self.printer.stderr_is_terminal()
         {
@@ -444,7 +444,7 @@ fn trust_of(global: &Global) -> Trust {
 }
 
 /// What to think of the key of `target`: the command line's word counts more than the file's.
-fn trust_for(named: &Trust, target: &Target) -> Trust {
+pub(crate) fn trust_for(named: &Trust, target: &Target) -> Trust {
     match (named, target.pin) {
         (Trust::Pinned(_), _) | (_, None) => named.clone(),
         (Trust::KnownOnly | Trust::RecordNew, Some(pin)) => Trust::Pinned(pin),

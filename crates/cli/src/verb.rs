@@ -7,7 +7,10 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Subcommand, ValueEnum};
 use fulmar_proto::{fingerprint::Fingerprint, upload::OnExists};
 
-use crate::server_name::{HostName, ServerName};
+use crate::{
+    output::units,
+    server_name::{HostName, ServerName},
+};
 
 /// A command of the shell, of a batch, or of the command line.
 #[derive(Clone, Debug, Subcommand)]
@@ -139,6 +142,13 @@ pub(crate) enum Verb {
     /// time, congestion window, losses. Without a connection: what connme would connect to, and this client's own key.
     #[command(after_help = examples::STATUS)]
     Status,
+    /// Find out what works between here and a server, and what limits transfers.
+    ///
+    /// It goes step by step: name, handshake, key, admission, round trip, packet size, socket. Then it sends random bytes for a
+    /// while, takes them back, and says what kept it from being faster. Nothing is changed: an invite stays unused, and a key
+    /// is recorded only where --trust-new, --fingerprint or an invite says so and the server lets this client in.
+    #[command(after_help = examples::DOCTOR)]
+    Doctor(DoctorArgs),
     /// List, name, trust and forget servers.
     ///
     /// Names are kept in the configuration file (FULMAR_CONFIG, else fulmar/config.toml in your configuration folder), the
@@ -167,6 +177,22 @@ pub(crate) enum Verb {
     /// So does the end of the input (Ctrl-D). A connection is closed first.
     #[command(visible_alias = "exit", after_help = examples::QUIT)]
     Quit,
+}
+
+/// What to find out.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct DoctorArgs {
+    /// The server [default: the one connected to, else the one that connme would connect to].
+    pub(crate) endpoint: Option<ServerName>,
+    /// How long each measurement takes; 0 leaves them out.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(..=86_400))]
+    pub(crate) seconds: u32,
+    /// The most bytes of each measurement: a number, or 64MB, 1GiB.
+    #[arg(long, value_name = "BYTES", default_value = "1GiB", value_parser = units::parse_bytes)]
+    pub(crate) limit: u64,
+    /// Measure a download of this file too. What arrives is thrown away.
+    #[arg(long, value_name = "REMOTE")]
+    pub(crate) file: Option<String>,
 }
 
 /// What to do with named and known servers.
@@ -361,6 +387,7 @@ impl Verb {
             Self::Lcd { .. } => "lcd",
             Self::Lpwd => "lpwd",
             Self::Status => "status",
+            Self::Doctor(_) => "doctor",
             Self::Hosts { .. } => "hosts",
             Self::Help { .. } => "help",
             Self::Byebye => "byebye",

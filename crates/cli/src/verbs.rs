@@ -2,6 +2,7 @@
 
 mod connection;
 mod describe;
+mod doctor;
 mod download;
 mod each;
 mod hosts;
@@ -82,6 +83,7 @@ async fn dispatch(verb: &Verb, context: &mut Context) -> Result<Flow, Failure> {
         Verb::Lcd { path } => local::lcd(context, path.as_deref())?,
         Verb::Lpwd => local::lpwd(context),
         Verb::Status => status::status(context).await?,
+        Verb::Doctor(args) => doctor::doctor(context, args).await?,
         Verb::Hosts { command } => hosts::hosts(context, command.as_ref()).await?,
         Verb::Help { command } => help(context, command.as_deref())?,
     };

@@ -90,8 +90,8 @@ struct Reached {
 /// A client. Cheap to clone; clones share their sockets and threads.
 #[derive(Clone, Debug)]
 pub struct Client {
-    config: ClientConfig,
-    dialer: Dialer,
+    pub(crate) config: ClientConfig,
+    pub(crate) dialer: Dialer,
     pub(crate) offload: Offload,
     /// For the pieces of files on their way in either direction.
     pub(crate) buffers: Buffers,

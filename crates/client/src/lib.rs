@@ -29,6 +29,7 @@ mod admission;
 mod call;
 mod client;
 mod commands;
+mod diagnosis;
 mod endpoint;
 mod error;
 mod local;
@@ -38,10 +39,11 @@ mod tree;
 
 pub use client::{Client, ClientConfig, MAX_MEMORY_BYTES, Trust};
 pub use commands::{Listing, Measured, Removed, Renamed};
+pub use diagnosis::Knocked;
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{Error, ErrorKind, Pin};
 pub use fulmar_disk::DiskError;
-pub use fulmar_transport::{KnownHost, Stats};
+pub use fulmar_transport::{Algorithm, KnownHost, Phase, Snapshot, SocketBuffers, Stats};
 pub use session::Session;
 pub use transfer::{
     DownloadTarget, Event, NoObserver, Observer, Outcome, TransferOptions, Transferred, UploadSource,

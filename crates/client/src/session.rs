@@ -166,7 +166,7 @@ impl Session {
         self.inner.farewells.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn connection(&self) -> &Connection {
+    pub(crate) fn connection(&self) -> &Connection {
         self.inner.line.connection()
     }
 

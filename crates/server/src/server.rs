@@ -149,6 +149,12 @@ impl Server {
         self.listener.socket_buffers().and_then(|buffers| buffers.warning())
     }
 
+    /// How many datagrams the kernel has dropped because the socket's receive buffer was full; none where it does not tell.
+    pub async fn dropped_datagrams(&self) -> Option<u64> {
+        let socket = self.listener.socket();
+        self.shared.environment.offload.run(move || socket.dropped_datagrams()).await
+    }
+
     /// Serves until `stop` is ready, then drains: transfers that run may end, nothing new begins. Ends at the latest
     /// after the drain time, or as soon as `stop_now` is ready.
     pub async fn run(&self, stop: impl Future<Output = ()>, stop_now: impl Future<Output = ()>) {

@@ -23,7 +23,7 @@ pub use stats::Stats;
 
 use crate::pool::BytePool;
 use crate::sending::{Prober, Sender, Sending};
-use crate::socket::SocketBuffers;
+use crate::socket::{SocketBuffers, SocketWatch};
 use crate::stream::{FrameReceiver, FrameSender};
 use crate::{tls, tuning};
 
@@ -145,6 +145,7 @@ pub struct Connection {
     sender: Sender,
     window: Arc<ReceiveWindow>,
     growth: Arc<Growth>,
+    socket: SocketWatch,
     /// Held for as long as the connection is; ends with the last handle.
     _prober: Arc<Prober>,
 }
@@ -200,12 +201,13 @@ impl Connection {
         sender: Sender,
         window: ReceiveWindow,
         send_window_bytes: Option<u64>,
+        socket: SocketWatch,
     ) -> Result<Self, Unauthenticated> {
         match examine(&inner) {
             Ok(peer) => {
                 let growth = Arc::new(Growth::new(send_window_bytes));
                 let prober = Arc::new(Prober::start(inner.clone(), sender.lane.clone()));
-                Ok(Self { inner, peer, sender, window: Arc::new(window), growth, _prober: prober })
+                Ok(Self { inner, peer, sender, window: Arc::new(window), growth, socket, _prober: prober })
             }
             Err(error) => {
                 inner.close(CloseCode::PROTOCOL.0.into(), b"");
@@ -241,6 +243,12 @@ impl Connection {
     #[must_use]
     pub fn stats(&self) -> Stats {
         Stats::new(self.inner.stats(), &self.sender)
+    }
+
+    /// What can be asked about the socket that carries the connection, and perhaps others beside it.
+    #[must_use]
+    pub fn socket(&self) -> SocketWatch {
+        self.socket
     }
 
     /// What tells whether anything moves on the streams of this connection.

@@ -35,5 +35,6 @@ pub use identity::{Identity, IdentityError, Role};
 pub use known_hosts::{AddMode, KnownHost, KnownHosts, KnownHostsError};
 pub use pool::{BytePool, Lease};
 pub use sending::{Algorithm, Sending};
+pub use socket::{SocketBuffers, SocketWatch};
 pub use stream::{FrameReceiver, FrameSender, StreamError};
 pub use tls::ServerTrust;

@@ -4,6 +4,7 @@
 //! queue overflows within 2 ms at 1 Gbit/s, and what is dropped there looks like loss on the path.
 
 mod paced;
+mod watch;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -12,6 +13,7 @@ use rustix::net::sockopt;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 pub(crate) use paced::PacedSocket;
+pub use watch::SocketWatch;
 
 /// What is asked of the kernel for each direction, in bytes: 60 ms of a 1 Gbit/s path.
 pub const REQUESTED_BUFFER_BYTES: usize = 8 * 1024 * 1024;

@@ -6,9 +6,9 @@ use fulmar_client::Endpoint;
 
 use crate::{hints::quoted, server_name::ServerName};
 
-/// Commands that need no server.
-const LOCAL_COMMANDS: [&str; 9] =
-    ["hosts", "help", "lls", "clients", "invite", "fingerprint", "serve", "shell", "completions"];
+/// Commands that need no server, or name it themselves.
+const LOCAL_COMMANDS: [&str; 10] =
+    ["doctor", "hosts", "help", "lls", "clients", "invite", "fingerprint", "serve", "shell", "completions"];
 
 /// Where the commands of a hint would be typed.
 #[derive(Clone, Debug, PartialEq, Eq)]

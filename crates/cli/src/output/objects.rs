@@ -2,6 +2,8 @@
 //! nanoseconds, times RFC 3339, hashes hexadecimal. Fields are only ever added.
 
 pub(crate) mod admin;
+pub(crate) mod doctor;
+pub(crate) mod path;
 
 use fulmar_client::{Action, Outcome, Session, Transferred};
 use fulmar_proto::{

@@ -174,7 +174,7 @@ mod tests {
             ("upl", &["upload "]),
             ("UPL", &["upload "]),
             ("conn", &["connect ", "connme "]),
-            ("help do", &["help download "]),
+            ("help dow", &["help download "]),
             ("connme la", &["connme lab.example:4433 "]),
             ("connme LO", &["connme localhost:4433 "]),
             ("upload --on", &["upload --on-exists "]),

@@ -136,6 +136,7 @@ fn value(verb: &str, option: &Arg) -> Wanted {
     match (verb, option.get_long()) {
         ("upload", Some(TARGET)) => Wanted::Directory(Sides::Remote),
         ("download", Some(TARGET)) => Wanted::Directory(Sides::Local),
+        ("doctor", Some("file")) => Wanted::Name(Sides::Remote),
         _ if values.is_empty() => Wanted::Nothing,
         _ => Wanted::Words(values.iter().map(|value| value.get_name().to_owned()).collect()),
     }
@@ -154,7 +155,7 @@ fn operand(verb: &str, number: usize, has_target: bool) -> Wanted {
         ("cd" | "mkdir", 0) => Wanted::Directory(Sides::Remote),
         ("lls", 0) => Wanted::Name(Sides::Local),
         ("lcd", 0) => Wanted::Directory(Sides::Local),
-        ("connme" | "remove" | "trust" | "forget", 0) | ("add", 1) => Wanted::Endpoint,
+        ("connme" | "doctor" | "remove" | "trust" | "forget", 0) | ("add", 1) => Wanted::Endpoint,
         ("help", 0) => Wanted::Topic,
         _ => Wanted::Nothing,
     }
@@ -207,6 +208,9 @@ mod tests {
             ("lls ", Wanted::Name(Local)),
             ("lcd ", Wanted::Directory(Local)),
             ("connme ", Wanted::Endpoint),
+            ("doctor ", Wanted::Endpoint),
+            ("doctor lab --file ", Wanted::Name(Remote)),
+            ("doctor --seconds ", Wanted::Nothing),
             ("open ", Wanted::Endpoint),
             ("hosts forget ", Wanted::Endpoint),
             ("hosts add ", Wanted::Nothing),

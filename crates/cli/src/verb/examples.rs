@@ -14,6 +14,11 @@ pub(super) const QUIT: &str = "Examples:
 pub(super) const STATUS: &str = "Examples:
   status";
 
+pub(super) const DOCTOR: &str = "Examples:
+  doctor lab.example
+  doctor lab --seconds 20 --file big.iso
+  doctor --seconds 0       # no measurements";
+
 pub(super) const HOSTS: &str = "Examples:
   hosts
   hosts add lab lab.example --start-dir /incoming --default

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fulmar_client::Session;
+use fulmar_client::{Phase, Session};
 use fulmar_proto::text::Escaped;
 
 use super::hosts::known_since;
@@ -10,7 +10,10 @@ use crate::{
     exit_code::ExitCode,
     output::{
         Failure,
-        objects::admin::{Connection, Status},
+        objects::{
+            admin::{Connection, Status},
+            path::Path,
+        },
         table::{self, Align},
         units,
     },
@@ -49,7 +52,8 @@ async fn describe(context: &Context, session: &Session) -> Result<Connection, Fa
     let name = context.config.host_at(session.address()).map(|host| host.name.as_str().to_owned());
     let since = known_since(context, session.address(), session.fingerprint()).await;
     let remote_dir = format!("/{}", context.remote_dir.as_str());
-    Ok(Connection::new(session, welcome, name, since, remote_dir))
+    let dropped = session.dropped_datagrams().await;
+    Ok(Connection::new(session, welcome, name, since, remote_dir, dropped))
 }
 
 /// The facts for people, one to a line.
@@ -86,6 +90,7 @@ fn connection_facts(connection: &Connection) -> Vec<(&'static str, String)> {
         ("policies", or_none(&connection.policies)),
         ("connected for", units::duration(Duration::from_nanos(connection.connected_ns))),
         ("round trip", milliseconds(connection.rtt_ns)),
+        ("best round trip", milliseconds(connection.path.min_rtt_ns)),
         ("window", units::size(connection.congestion_window_bytes)),
         ("path MTU", format!("{} bytes", connection.path_mtu_bytes)),
         (
@@ -93,19 +98,56 @@ fn connection_facts(connection: &Connection) -> Vec<(&'static str, String)> {
             format!("{sent_packets} sent, {lost_packets} lost ({})", percent(*lost_packets, *sent_packets)),
         ),
         ("bytes", transferred(connection)),
-        ("directory", Escaped(&connection.remote_dir).to_string()),
     ]);
+    facts.extend(path_facts(&connection.path));
+    facts.extend([("directory", Escaped(&connection.remote_dir).to_string())]);
     facts
 }
 
-fn or_none(words: &[&str]) -> String {
+/// What the controller knows of the path to the server, and the socket at this end.
+fn path_facts(path: &Path) -> Vec<(&'static str, String)> {
+    let rate = |bytes_per_s| units::rate(bytes_per_s, Duration::from_secs(1));
+    let known = [
+        path.phase.map(|phase| ("phase", phase_words(phase).to_owned())),
+        path.rate_bytes_per_s.map(|bytes_per_s| ("rate found", rate(bytes_per_s))),
+        path.queue_ns.map(|nanos| ("queue", milliseconds(nanos))),
+        path.loss_floor.map(|ratio| ("loss floor", ratio_percent(ratio))),
+    ];
+    let mut facts = vec![("controller", path.controller.to_owned())];
+    facts.extend(known.into_iter().flatten());
+    facts.push(("rate cap", path.max_rate_bytes_per_s.map_or_else(|| "none".to_owned(), rate)));
+    if let (Some(receive), Some(send)) = (path.receive_buffer_bytes, path.send_buffer_bytes) {
+        let text = format!("{} to receive, {} to send", units::size(receive), units::size(send));
+        facts.push(("socket buffers", text));
+    }
+    if let Some(dropped) = path.dropped_datagrams {
+        facts.push(("socket drops", units::counted(dropped, "datagram", "datagrams")));
+    }
+    facts
+}
+
+/// What the controller is doing, in plain words.
+fn phase_words(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Startup => "looking for the rate of the path",
+        Phase::Cruise => "sending at the rate found",
+        Phase::Probe => "trying whether the path carries more",
+        Phase::Rival => "sharing the path with a flow that fills its buffers",
+    }
+}
+
+pub(super) fn or_none(words: &[&str]) -> String {
     if words.is_empty() { "none".to_owned() } else { words.join(", ") }
 }
 
 /// Three decimals: on loopback and in a local network whole milliseconds say nothing.
-fn milliseconds(nanos: u64) -> String {
+pub(super) fn milliseconds(nanos: u64) -> String {
     let micros = nanos / 1000;
     format!("{}.{:03} ms", micros / 1000, micros % 1000)
+}
+
+pub(super) fn ratio_percent(ratio: f64) -> String {
+    format!("{:.2} %", ratio * 100.0)
 }
 
 fn percent(part: u64, whole: u64) -> String {
@@ -146,6 +188,19 @@ mod tests {
             sent_bytes: 4200,
             received_bytes: 12_582_912,
             remote_dir: "/in\u{1b}".into(),
+            path: Path {
+                controller: "lrc",
+                phase: Some(Phase::Cruise),
+                min_rtt_ns: 11_900_000,
+                queue_ns: Some(445_678),
+                rate_bytes_per_s: Some(12_250_000),
+                loss_floor: Some(0.0069),
+                max_rate_bytes_per_s: None,
+                black_holes: 0,
+                receive_buffer_bytes: Some(8_388_608),
+                send_buffer_bytes: Some(8_388_608),
+                dropped_datagrams: Some(1),
+            },
         }
     }
 
@@ -165,10 +220,19 @@ grants           list,read
 policies         read-only, no-overwrite
 connected for    1 min 5 s
 round trip       12.345 ms
+best round trip  11.900 ms
 window           1.50 MB
 path MTU         1452 bytes
 packets          1000 sent, 7 lost (0.70 %)
 bytes            4.20 kB sent, 12.58 MB received
+controller       lrc
+phase            sending at the rate found
+rate found       12.2 MB/s
+queue            0.445 ms
+loss floor       0.69 %
+rate cap         none
+socket buffers   8.39 MB to receive, 8.39 MB to send
+socket drops     1 datagram
 directory        /in\\u{1b}
 local directory  /home/ada
 own key          SHA256:own";
@@ -185,6 +249,12 @@ own key          SHA256:own";
             "own key          SHA256:own",
         ];
         assert_eq!(lines(&status), expected);
+    }
+
+    #[test]
+    fn a_path_that_is_not_known_yet_is_described_by_what_is() {
+        let fresh = Path::new(&fulmar_client::Stats::default(), None, None);
+        assert_eq!(path_facts(&fresh), [("controller", "lrc".to_owned()), ("rate cap", "none".to_owned())]);
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod clients;
 mod config;
 mod connect;
 mod crowd;
+mod doctor;
 mod documents;
 mod editor;
 mod globs;

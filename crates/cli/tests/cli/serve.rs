@@ -42,6 +42,25 @@ fn the_first_line_says_where_it_listens() {
 }
 
 #[test]
+fn what_its_socket_had_no_room_for_is_told_at_the_end() {
+    let lab = Lab::new();
+    let server = lab.serve(&[]);
+    if !std::path::Path::new("/proc/net/udp").exists() {
+        println!("skipped: this system does not tell what a socket dropped");
+        return;
+    }
+    // While it is stopped it reads nothing. What is asked for of the kernel are 8 MiB.
+    server.process.signal(Signal::STOP);
+    let flood = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    for _ in 0..12_000 {
+        flood.send_to(&[0; 1200], server.socket_addr()).expect("sent");
+    }
+    server.process.signal(Signal::CONT);
+    let output = server.stop().expect(0).complains("the socket's receive buffer was full for ");
+    assert!(output.stderr.contains(" datagrams, which were dropped"), "{output}");
+}
+
+#[test]
 fn an_invite_is_made_while_nobody_is_enrolled_or_on_demand() {
     let Online { server, lab } = Online::new();
     server.stop().expect(0);

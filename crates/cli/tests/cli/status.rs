@@ -50,6 +50,10 @@ fn a_connection_is_described() {
     assert_eq!(value(text, "local directory"), online.path("local").to_string_lossy());
     assert!(value(text, "path MTU").ends_with(" bytes"), "{text}");
     assert!(value(text, "packets").contains(" sent, "), "{text}");
+    assert!(value(text, "best round trip").ends_with(" ms"), "{text}");
+    assert_eq!(value(text, "controller"), "lrc");
+    assert_eq!(value(text, "rate cap"), "none");
+    assert!(value(text, "socket buffers").contains(" to receive, "), "{text}");
 }
 
 #[test]
@@ -68,6 +72,19 @@ fn what_the_transport_counts_grows_with_what_is_sent() {
     for key in ["rtt_ns", "congestion_window_bytes", "connected_ns", "received_bytes"] {
         assert!(number(before, key) > 0, "{key}: {before}");
     }
+    for key in ["min_rtt_ns", "receive_buffer_bytes", "send_buffer_bytes"] {
+        assert!(number(before, key) > 0, "{key}: {before}");
+    }
+    // Where the system counts them at all.
+    assert!(before["dropped_datagrams"].is_null() || number(before, "dropped_datagrams") == 0, "{before}");
+    for key in ["rate_bytes_per_s", "queue_ns"] {
+        assert!(after[key].is_u64(), "{key}: {after}");
+    }
+    assert!(after["loss_floor"].is_f64() && after["phase"].is_string(), "{after}");
+    assert_eq!(
+        (&after["controller"], &after["max_rate_bytes_per_s"]),
+        (&"lrc".into(), &serde_json::Value::Null)
+    );
     assert!((1200..=65527).contains(&number(before, "path_mtu_bytes")), "{before}");
     assert!(number(after, "sent_bytes") >= number(before, "sent_bytes") + MIB as u64, "{before} {after}");
     assert!(number(after, "sent_packets") > number(before, "sent_packets"));

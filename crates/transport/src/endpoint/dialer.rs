@@ -15,7 +15,7 @@ use super::{EndpointSeed, race};
 use crate::connection::{Connection, ConnectionLost, ReceiveWindow, Unauthenticated, canonical};
 use crate::identity::Identity;
 use crate::sending::{LaneRuntime, Sender, Sending};
-use crate::socket::{self, SocketBuffers};
+use crate::socket::{self, SocketBuffers, SocketWatch};
 use crate::tls::{self, SERVER_NAME, ServerTrust, TlsConfigError, Verdict, VerdictCell};
 use crate::tuning;
 
@@ -102,16 +102,16 @@ struct Shared {
 
 #[derive(Debug)]
 enum Sockets {
-    System(Mutex<SystemSockets>),
+    System(Box<Mutex<SystemSockets>>),
     /// One socket of a virtual network, for both families.
     Virtual(Endpoint),
 }
 
 #[derive(Debug, Default)]
 struct SystemSockets {
-    v4: Option<Endpoint>,
-    v6: Option<Endpoint>,
-    buffers: Option<SocketBuffers>,
+    v4: Option<(Endpoint, SocketWatch)>,
+    v6: Option<(Endpoint, SocketWatch)>,
+    last: Option<SocketWatch>,
     closed: bool,
 }
 
@@ -119,7 +119,7 @@ impl Dialer {
     /// A dialer that presents `identity`. Binds nothing yet.
     #[must_use]
     pub fn new(identity: &Identity) -> Self {
-        Self::with_sockets(identity, Sockets::System(Mutex::default()))
+        Self::with_sockets(identity, Sockets::System(Box::default()))
     }
 
     /// As [`Dialer::new`], on a socket that is not one of the system's, with the clock and executor to drive it: a
@@ -160,9 +160,16 @@ impl Dialer {
     #[must_use]
     pub fn socket_buffers(&self) -> Option<SocketBuffers> {
         match &self.shared.sockets {
-            Sockets::System(sockets) => locked(sockets).buffers,
+            Sockets::System(sockets) => locked(sockets).last?.buffers(),
             Sockets::Virtual(_) => None,
         }
+    }
+
+    /// Has the cryptographic library collect the randomness that it waits for before its first number, tens of milliseconds long, so
+    /// that the time of a first handshake is that of the path. Blocks.
+    pub fn warm_up() {
+        // If there is none, the handshake will say so.
+        let _ = aws_lc_rs::rand::fill(&mut [0]);
     }
 
     /// Connects to one address within `timeout`. Must be called within a tokio runtime.
@@ -208,7 +215,7 @@ impl Dialer {
         let addr = canonical(addr);
         let verdict = Arc::new(VerdictCell::new());
         let tls = tls::client_config(&self.shared.identity, trust, verdict.clone())?;
-        let (endpoint, sender) = (self.endpoint(addr)?, Sender::new(Side::Client, self.sending));
+        let ((endpoint, socket), sender) = (self.endpoint(addr)?, Sender::new(Side::Client, self.sending));
         let config = tuning::client_config(tls, self.datagram_limit(addr), sender.governor.clone());
         let connecting = sender
             .lane
@@ -216,7 +223,7 @@ impl Dialer {
             .map_err(|error| not_started(&error, addr))?;
         let connection = connecting.await.map_err(|error| failed(error.into(), verdict.get()))?;
         let window = ReceiveWindow::new(self.socket_buffers(), tuning::CLIENT_RECEIVE_WINDOW);
-        Ok(Connection::authenticated(connection, sender, window, None)?)
+        Ok(Connection::authenticated(connection, sender, window, None, socket)?)
     }
 
     /// Up to which size datagrams to an address may be tried.
@@ -227,10 +234,10 @@ impl Dialer {
         }
     }
 
-    /// The endpoint for an address, bound now if it is the first of its family.
-    fn endpoint(&self, addr: SocketAddr) -> Result<Endpoint, DialError> {
+    /// The endpoint for an address, bound now if it is the first of its family, and its socket.
+    fn endpoint(&self, addr: SocketAddr) -> Result<(Endpoint, SocketWatch), DialError> {
         let mut sockets = match &self.shared.sockets {
-            Sockets::Virtual(endpoint) => return Ok(endpoint.clone()),
+            Sockets::Virtual(endpoint) => return Ok((endpoint.clone(), SocketWatch::default())),
             Sockets::System(sockets) => locked(sockets),
         };
         if sockets.closed {
@@ -241,7 +248,8 @@ impl Dialer {
             return Ok(endpoint.clone());
         }
         let socket = socket::bind_client(addr.is_ipv6())?;
-        sockets.buffers = SocketBuffers::of(&socket).ok();
+        let watch = SocketWatch::of(&socket);
+        sockets.last = Some(watch);
         let endpoint = Endpoint::new(
             tuning::endpoint_config(None),
             None,
@@ -249,8 +257,8 @@ impl Dialer {
             LaneRuntime::new(Arc::new(TokioRuntime)),
         )?;
         let slot = if addr.is_ipv6() { &mut sockets.v6 } else { &mut sockets.v4 };
-        *slot = Some(endpoint.clone());
-        Ok(endpoint)
+        *slot = Some((endpoint.clone(), watch));
+        Ok((endpoint, watch))
     }
 
     fn endpoints(&self) -> Vec<Endpoint> {
@@ -258,7 +266,7 @@ impl Dialer {
             Sockets::Virtual(endpoint) => vec![endpoint.clone()],
             Sockets::System(sockets) => {
                 let sockets = locked(sockets);
-                sockets.v4.iter().chain(&sockets.v6).cloned().collect()
+                sockets.v4.iter().chain(&sockets.v6).map(|(endpoint, _)| endpoint.clone()).collect()
             }
         }
     }

@@ -13,7 +13,7 @@ use super::EndpointSeed;
 use crate::connection::{Connection, ConnectionLost, ReceiveWindow, Unauthenticated, canonical};
 use crate::identity::Identity;
 use crate::sending::{LaneRuntime, Sender, Sending};
-use crate::socket::{self, SocketBuffers};
+use crate::socket::{self, SocketBuffers, SocketWatch};
 use crate::tls::{self, TlsConfigError};
 use crate::tuning;
 
@@ -53,7 +53,7 @@ pub enum AcceptError {
 #[derive(Clone, Debug)]
 pub struct Listener {
     endpoint: Endpoint,
-    buffers: Option<SocketBuffers>,
+    socket: SocketWatch,
     config: Arc<ServerConfig>,
     /// Whether the system knows the routes to clients; on a virtual network it knows none.
     has_routes: bool,
@@ -70,12 +70,12 @@ impl Listener {
     pub fn bind(addr: SocketAddr, identity: &Identity) -> Result<Self, BindError> {
         let config = tuning::server_config(tls::server_config(identity)?);
         let socket = socket::bind(addr).map_err(|source| BindError::Socket { addr, source })?;
-        let buffers = SocketBuffers::of(&socket).ok();
+        let watch = SocketWatch::of(&socket);
         let runtime = LaneRuntime::new(Arc::new(TokioRuntime));
         let endpoint = Endpoint::new(tuning::endpoint_config(None), Some(config.clone()), socket, runtime)?;
         Ok(Self {
             endpoint,
-            buffers,
+            socket: watch,
             config: Arc::new(config),
             has_routes: true,
             fingerprint: identity.fingerprint(),
@@ -99,7 +99,7 @@ impl Listener {
         let socket = runtime.pace(socket);
         let endpoint = Endpoint::new_with_abstract_socket(endpoint_config, server, socket, runtime)?;
         let (config, fingerprint) = (Arc::new(config), identity.fingerprint());
-        Ok(Self { endpoint, buffers: None, config, has_routes: false, fingerprint })
+        Ok(Self { endpoint, socket: SocketWatch::default(), config, has_routes: false, fingerprint })
     }
 
     /// The address that the socket is bound to.
@@ -119,7 +119,13 @@ impl Listener {
     /// The socket's buffers, where it is one of the system's.
     #[must_use]
     pub fn socket_buffers(&self) -> Option<SocketBuffers> {
-        self.buffers
+        self.socket.buffers()
+    }
+
+    /// What can be asked about the socket.
+    #[must_use]
+    pub fn socket(&self) -> SocketWatch {
+        self.socket
     }
 
     /// Waits for the next connection attempt; `None` when the listener is closed. Cancel-safe.
@@ -128,7 +134,7 @@ impl Listener {
     pub async fn accept(&self) -> Option<Incoming> {
         let attempt = self.endpoint.accept().await?;
         let (config, has_routes) = (self.config.clone(), self.has_routes);
-        Some(Incoming { attempt, config, has_routes, buffers: self.buffers })
+        Some(Incoming { attempt, config, has_routes, socket: self.socket })
     }
 
     /// How many connections are open, handshakes included.
@@ -162,7 +168,7 @@ pub struct Incoming {
     attempt: quinn::Incoming,
     config: Arc<ServerConfig>,
     has_routes: bool,
-    buffers: Option<SocketBuffers>,
+    socket: SocketWatch,
 }
 
 impl Incoming {
@@ -210,7 +216,8 @@ impl Incoming {
         let connecting = connecting.map_err(ConnectionLost::from)?;
         let connection = connecting.await.map_err(ConnectionLost::from)?;
         // Nothing until the client is admitted.
-        let window = ReceiveWindow::new(self.buffers, 0);
-        Ok(Connection::authenticated(connection, sender, window, Some(tuning::SEND_WINDOW_AFTER_ADMISSION))?)
+        let window = ReceiveWindow::new(self.socket.buffers(), 0);
+        let send_window_bytes = Some(tuning::SEND_WINDOW_AFTER_ADMISSION);
+        Ok(Connection::authenticated(connection, sender, window, send_window_bytes, self.socket)?)
     }
 }

@@ -4,7 +4,7 @@ use fulmar_client::{Session, Stats};
 use fulmar_proto::hello::{Policies, Welcome};
 use serde::Serialize;
 
-use super::{V, units};
+use super::{V, path::Path, units};
 
 /// A server with a name, or one whose key is known. One with several keys has an object for each.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -130,6 +130,8 @@ pub(crate) struct Connection {
     pub(crate) sent_bytes: u64,
     pub(crate) received_bytes: u64,
     pub(crate) remote_dir: String,
+    #[serde(flatten)]
+    pub(crate) path: Path,
 }
 
 impl Connection {
@@ -139,6 +141,7 @@ impl Connection {
         name: Option<String>,
         known_since: Option<String>,
         remote_dir: String,
+        dropped_datagrams: Option<u64>,
     ) -> Self {
         let stats: Stats = session.stats();
         Self {
@@ -162,12 +165,13 @@ impl Connection {
             sent_bytes: stats.sent_bytes,
             received_bytes: stats.received_bytes,
             remote_dir,
+            path: Path::new(&stats, session.socket_buffers(), dropped_datagrams),
         }
     }
 }
 
 /// The options of `serve` that the policies come from.
-fn policy_words(policies: Policies) -> Vec<&'static str> {
+pub(crate) fn policy_words(policies: Policies) -> Vec<&'static str> {
     let words = [
         (Policies::READ_ONLY, "read-only"),
         (Policies::KEEP_EXTENSION, "keep-extension"),
