@@ -121,9 +121,10 @@ impl Startup {
         self.told_in = self.told_in.or(Some(look.round));
     }
 
-    /// How many bytes may leave back to back, for what their dispersion tells. None once it is known.
+    /// How many bytes may leave back to back, for what their dispersion tells. None once it is known, or later than with the first window.
     pub(crate) fn train_bytes(&self, mtu: f64) -> f64 {
-        if self.dispersion == 0.0 { TRAIN_PACKETS * mtu } else { 0.0 }
+        let is_first = self.window < 2.0 * INITIAL_PACKETS * mtu;
+        if self.dispersion == 0.0 && is_first { TRAIN_PACKETS * mtu } else { 0.0 }
     }
 
     fn judge_round(&mut self, look: Look, queue: f64, base_rtt: f64) {
