@@ -177,7 +177,8 @@ impl Lrc {
 
     fn step_startup(&mut self, now: Instant, freed_bytes: f64, round_began: bool) {
         self.startup.grow(freed_bytes);
-        let held_s = if self.paces() { self.quantum() / self.pace } else { 0.0 };
+        let most = self.quantum().max(MOST_BACK_TO_BACK * self.mtu);
+        let held_s = if self.paces() { most / self.pace } else { 0.0 };
         let look = Look {
             round: self.round.number,
             round_began,

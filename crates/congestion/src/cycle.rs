@@ -19,6 +19,9 @@ const PROBE_PAUSE_ROUNDS: u64 = 2;
 /// How much longer there must be next to no queue before a probe, where rates are noisy, and the queue goes by chance.
 const IDLE_ROUNDS_BY_NOISE: f64 = 25.0;
 
+/// Rates that random loss makes vary by more than this share are noisy.
+const NOISY: f64 = 0.02;
+
 /// The gains of the second, third and later steps of a probe that finds more and more.
 const PROBE_GAINS: [f64; 3] = [1.25, 1.5, 2.0];
 
@@ -220,7 +223,9 @@ impl Cycle {
 /// delay begins to swing (pi/2).
 fn cruise_gain(queue: f64, view: &View) -> f64 {
     let error = (view.queue_target - queue) / view.base_rtt.max(0.05);
-    let far_off = queue > f64::max(0.1 * view.base_rtt, 1.7 * view.queue_target);
+    // Where random loss makes the queue wander, what has become too much is let go sooner.
+    let (rtts, targets) = if view.noise > NOISY { (0.1, 1.7) } else { (0.2, 2.5) };
+    let far_off = queue > f64::max(rtts * view.base_rtt, targets * view.queue_target);
     let (slope, least) = if far_off { (0.7, 0.5) } else { (0.5, 0.85) };
     let gain = (1.0 + slope * error).clamp(least, 1.08);
     if view.congested { gain.min(0.95) } else { gain }

@@ -14,6 +14,9 @@ const BOUNDED_ROUNDS: u64 = 4;
 /// The first trains have so many packets: fewer would say little where arrivals come in bunches, a millisecond's worth at a time.
 const TRAIN_PACKETS: f64 = 32.0;
 
+/// On paths with a shorter round trip, in seconds, processors that are busy elsewhere stretch trains more than links do, and overshoots are short.
+const NEAR_S: f64 = 0.003;
+
 /// What start-up looks at.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Look {
@@ -118,7 +121,9 @@ impl Startup {
             self.best_rate = 0.0;
             self.flat_rounds = 0;
         }
-        self.told_in = self.told_in.or(Some(look.round));
+        if base_rtt > NEAR_S || rate > 1.2 * now || refuted {
+            self.told_in = self.told_in.or(Some(look.round));
+        }
     }
 
     /// How many bytes may leave back to back, for what their dispersion tells. None once it is known, or later than with the first window.
@@ -158,8 +163,10 @@ impl Startup {
                 pace = pace.min(2.0 * capacity.max(0.7 * self.dispersion));
             }
             // More than twice what has arrived would overflow a buffer of one product before the queue is seen.
-            None if !self.resumed => pace = pace.min(f64::max(2.0 * capacity, least_pace)),
-            None => {}
+            None if !self.resumed && base_rtt > NEAR_S => {
+                pace = pace.min(f64::max(2.0 * capacity, least_pace))
+            }
+            None => return pace,
         }
         self.window = self.window.min((2.0 * pace * base_rtt).max(least_window));
         pace
