@@ -388,7 +388,7 @@ impl Controller for Lrc {
         let freed_bytes = self.resync(in_flight, app_limited);
         let Some(newest) = self.newest.take() else { return };
         let rtt = std::mem::replace(&mut self.batch_rtt, f64::MAX);
-        if self.state() == State::Startup
+        if self.sends_trains()
             && let Some(train) = self.departures.take_train(now, newest.at, self.mtu)
         {
             self.startup.note_train(train);

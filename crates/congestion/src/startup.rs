@@ -155,19 +155,15 @@ impl Startup {
         let least_window = INITIAL_PACKETS * mtu;
         let least_pace = least_window / INITIAL_SPREAD_S;
         let mut pace = (1.25 * self.window / base_rtt).max(least_pace);
-        match self.told_in {
-            Some(told_in) => {
-                if round < told_in + BOUNDED_ROUNDS {
-                    pace = pace.min(1.1 * self.dispersion);
-                }
-                pace = pace.min(2.0 * capacity.max(0.7 * self.dispersion));
-            }
+        let Some(told_in) = self.told_in else {
             // More than twice what has arrived would overflow a buffer of one product before the queue is seen.
-            None if !self.resumed && base_rtt > NEAR_S => {
-                pace = pace.min(f64::max(2.0 * capacity, least_pace))
-            }
-            None => return pace,
+            let careful = !self.resumed && base_rtt > NEAR_S;
+            return if careful { pace.min(f64::max(2.0 * capacity, least_pace)) } else { pace };
+        };
+        if round < told_in + BOUNDED_ROUNDS {
+            pace = pace.min(1.1 * self.dispersion);
         }
+        pace = pace.min(2.0 * capacity.max(0.7 * self.dispersion));
         self.window = self.window.min((2.0 * pace * base_rtt).max(least_window));
         pace
     }
