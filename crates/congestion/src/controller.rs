@@ -20,7 +20,7 @@ use crate::{
     round::{Ended, Round, RoundLength, Totals},
     sent::{Departure, Departures, Stamp},
     signals::{Limit, Phase, Snapshot},
-    startup::{INITIAL_PACKETS, Look, Startup},
+    startup::{INITIAL_PACKETS, Look, NEAR_S, Startup},
     state::State,
 };
 
@@ -155,7 +155,9 @@ impl Lrc {
 
     fn note_capacity(&mut self, round: u64, ended: &Ended, queued: &Queued) {
         let carried_bytes = self.loss.carried(ended, queued, self.state(), self.mtu);
-        let variance = self.loss.relative_variance(carried_bytes, self.mtu);
+        // On the shortest paths what varies is the time that processors take.
+        let near = self.path.base_rtt() < NEAR_S;
+        let variance = if near { 0.0 } else { self.loss.relative_variance(carried_bytes, self.mtu) };
         let sample = Sample { carried_bytes, duration: ended.duration, variance };
         let (rate, capacity) = (sample.rate(), self.capacity.bytes_per_s());
         let startup = self.state() == State::Startup;

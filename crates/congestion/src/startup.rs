@@ -15,7 +15,7 @@ const BOUNDED_ROUNDS: u64 = 4;
 const TRAIN_PACKETS: f64 = 32.0;
 
 /// On paths with a shorter round trip, in seconds, processors that are busy elsewhere stretch trains more than links do, and overshoots are short.
-const NEAR_S: f64 = 0.003;
+pub(crate) const NEAR_S: f64 = 0.003;
 
 /// What start-up looks at.
 #[derive(Clone, Copy, Debug)]
