@@ -2,14 +2,21 @@
 
 use std::collections::VecDeque;
 
-/// So many rounds make up the estimate.
+/// So many rounds make up the estimate, and up to so many, of so many seconds, where they are noisy.
 const ROUNDS: usize = 6;
+const MOST_ROUNDS: usize = 24;
+const LONGEST_S: f64 = 1.5;
+
+/// The noise to get down to, as a share of the rate.
+const NOISE: f64 = 0.015;
 
 /// One round: bytes that the path is known to have carried, and how long it took, in seconds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sample {
     pub(crate) carried_bytes: f64,
     pub(crate) duration: f64,
+    /// The variance of its rate that comes from random loss, relative to the rate squared.
+    pub(crate) variance: f64,
 }
 
 impl Sample {
@@ -53,12 +60,30 @@ impl Capacity {
             self.samples.clear();
         }
         self.samples.push_back(sample);
-        while self.samples.len() > ROUNDS {
+        while self.samples.len() > ROUNDS
+            && (self.samples.len() > MOST_ROUNDS
+                || self.duration() > LONGEST_S
+                || self.noise_without_oldest() < NOISE)
+        {
             self.samples.pop_front();
         }
         let carried: f64 = self.samples.iter().map(|sample| sample.carried_bytes).sum();
-        let duration: f64 = self.samples.iter().map(|sample| sample.duration).sum();
-        self.bytes_per_s = carried / duration;
+        self.bytes_per_s = carried / self.duration();
+    }
+
+    fn duration(&self) -> f64 {
+        self.samples.iter().map(|sample| sample.duration).sum()
+    }
+
+    /// The standard deviation of the rate of the last round, as a share of it.
+    pub(crate) fn noise(&self) -> f64 {
+        self.samples.back().map_or(0.0, |sample| sample.variance.sqrt())
+    }
+
+    /// The standard deviation of the mean of all rounds but the oldest, as a share of it.
+    fn noise_without_oldest(&self) -> f64 {
+        let variances = self.samples.iter().skip(1).map(|sample| sample.variance);
+        variances.sum::<f64>().sqrt() / (self.samples.len() - 1) as f64
     }
 
     /// Raises the estimate to a rate that was seen.
@@ -70,7 +95,11 @@ impl Capacity {
     pub(crate) fn scale(&mut self, factor: f64, duration: f64) {
         self.bytes_per_s *= factor;
         self.samples.clear();
-        self.samples.push_back(Sample { carried_bytes: self.bytes_per_s * duration, duration });
+        self.samples.push_back(Sample {
+            carried_bytes: self.bytes_per_s * duration,
+            duration,
+            variance: 0.0,
+        });
     }
 }
 
@@ -81,7 +110,7 @@ mod tests {
     const COUNTS: Verdict = Verdict { own_doing: false, forget: false };
 
     fn round(rate: f64) -> Sample {
-        Sample { carried_bytes: rate / 10.0, duration: 0.1 }
+        Sample { carried_bytes: rate / 10.0, duration: 0.1, variance: 0.0 }
     }
 
     #[test]
@@ -105,5 +134,21 @@ mod tests {
         assert_eq!(capacity.bytes_per_s(), 1.5e6);
         capacity.note_round(round(0.5e6), Verdict { forget: true, ..COUNTS });
         assert_eq!(capacity.bytes_per_s(), 0.5e6);
+    }
+
+    /// Six rounds of few packets, some lost at random, would be off by several percent.
+    #[test]
+    fn noisy_rounds_count_for_longer() {
+        let noisy = |rate: f64| Sample { variance: 0.05_f64.powi(2), ..round(rate) };
+        let mut capacity = Capacity::default();
+        for rate in [3e6, 1e6, 1e6, 1e6, 1e6, 1e6, 1e6, 1e6] {
+            capacity.note_round(noisy(rate), COUNTS);
+        }
+        assert!((capacity.bytes_per_s() - 1.25e6).abs() < 1.0, "the first still counts");
+        for _ in 0..12 {
+            capacity.note_round(noisy(1e6), COUNTS);
+        }
+        assert_eq!(capacity.bytes_per_s(), 1e6);
+        assert!((capacity.noise() - 0.05).abs() < 1e-12);
     }
 }

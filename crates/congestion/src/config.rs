@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use quinn_proto::congestion::{Controller, ControllerFactory};
 
-use crate::{controller::Lrc, signals::Signals};
+use crate::{controller::Lrc, memory::Remembered, signals::Signals};
 
 /// Who keeps the pace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,6 +23,7 @@ pub enum Mode {
 pub struct LrcConfig {
     mode: Mode,
     signals: Arc<Signals>,
+    memory: Option<Remembered>,
 }
 
 impl LrcConfig {
@@ -35,7 +36,7 @@ impl LrcConfig {
     /// A configuration whose controllers write to signals that are there already.
     #[must_use]
     pub fn with_signals(mode: Mode, signals: Arc<Signals>) -> Self {
-        Self { mode, signals }
+        Self { mode, signals, memory: None }
     }
 
     /// What the controllers of this configuration tell.
@@ -48,6 +49,17 @@ impl LrcConfig {
     pub fn max_rate(&mut self, bytes_per_s: Option<u64>) -> &mut Self {
         self.signals.set_max_rate(bytes_per_s);
         self
+    }
+
+    /// What the last connection to this peer has found ([`Remembered::of`] its last snapshot), if that was not long ago. It is a
+    /// start, verified within the first round trips. None by default.
+    pub fn memory(&mut self, memory: Option<Remembered>) -> &mut Self {
+        self.memory = memory;
+        self
+    }
+
+    pub(crate) fn remembered(&self) -> Option<Remembered> {
+        self.memory
     }
 
     pub(crate) fn mode(&self) -> Mode {

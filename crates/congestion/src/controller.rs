@@ -19,8 +19,8 @@ use crate::{
     rival::{Rival, Sight},
     round::{Ended, Round, RoundLength, Totals},
     sent::{Departure, Departures, Stamp},
-    signals::{Phase, Snapshot},
-    startup::{INITIAL_PACKETS, Look, Startup},
+    signals::{Limit, Phase, Snapshot},
+    startup::{INITIAL_PACKETS, Look, NEAR_S, Startup},
     state::State,
 };
 
@@ -36,8 +36,14 @@ const ACK_SLACK_S: f64 = 0.004;
 /// A loss ratio above which the tail of a transfer is worth repeating.
 const LOSSY: f64 = 0.004;
 
+/// Before so many packets have arrived, what is remembered tells whether the path loses packets.
+const KNOWN_AFTER_PACKETS: u64 = 200;
+
 /// Below so many packets in flight the tail is worth repeating twice.
 const LAST_PACKETS: u64 = 24;
+
+/// With a larger window than 2^32 bytes quinn's own pacer does nothing.
+const UNPACED_WINDOW: u64 = 1 << 33;
 
 /// The slowest pace, in bytes per second.
 const LEAST_PACE: f64 = 10_000.0;
@@ -77,7 +83,6 @@ impl Lrc {
     pub fn new(config: LrcConfig, now: Instant, mtu_bytes: u16) -> Self {
         let mtu = f64::from(mtu_bytes);
         let lrc = Self {
-            config,
             mtu,
             departures: Departures::default(),
             in_flight: 0,
@@ -87,7 +92,7 @@ impl Lrc {
             capacity: Capacity::default(),
             loss: LossModel::new(now),
             rival: Rival::new(now),
-            startup: Startup::new(mtu),
+            startup: Startup::new(mtu, config.remembered()),
             cycle: Cycle::new(now),
             idled: true,
             app_limited_until: 0,
@@ -96,6 +101,7 @@ impl Lrc {
             last_ack: now,
             window: INITIAL_PACKETS * mtu,
             pace: INITIAL_PACKETS * mtu / 0.1,
+            config,
         };
         lrc.publish();
         lrc
@@ -103,26 +109,6 @@ impl Lrc {
 
     fn paces(&self) -> bool {
         self.config.mode() == Mode::Paced
-    }
-
-    /// The standing queue to aim at, in seconds.
-    ///
-    /// Its first part is the loop's own noise, which grows with the round trip. Its second falls with the rate, so that of two flows
-    /// the slower one aims at more and gains; with a constant target shares would stay as they are. Its third is the time that packets
-    /// take on the wire.
-    fn queue_target(&self) -> f64 {
-        self.free_queue_target().min(self.loss.queue_bound()).max(self.serialisation())
-    }
-
-    /// The same where the buffer is deep enough.
-    fn free_queue_target(&self) -> f64 {
-        let rate = self.capacity.bytes_per_s().max(LEAST_PACE);
-        let share = 0.0015 * (1.25e6 / rate).sqrt().min(2.0);
-        f64::max(0.0007, 0.02 * (self.path.base_rtt() - 0.05)) + share + self.serialisation()
-    }
-
-    fn serialisation(&self) -> f64 {
-        1.5 * self.mtu / self.capacity.bytes_per_s().max(LEAST_PACE)
     }
 
     fn state(&self) -> State {
@@ -135,14 +121,15 @@ impl Lrc {
         let ended = self.round.end(now, self.totals);
         self.idled = ended.app_limited;
         let base_rtt = self.path.base_rtt();
+        self.path.note_round(ended.min_rtt, ended.slowed);
+        self.loss.note_round(&ended);
         let queued = Queued {
-            least: (ended.min_rtt - base_rtt).max(0.0),
+            least: self.path.queue,
             mean: ended.mean_rtt - base_rtt,
             most: ended.max_rtt - base_rtt,
             target: self.queue_target(),
             base_rtt,
         };
-        self.path.queue = queued.least;
         if !ended.silent && ended.acked_bytes > 0.0 && ended.duration > 0.0 {
             self.note_capacity(number + 1, &ended, &queued);
         }
@@ -168,13 +155,17 @@ impl Lrc {
 
     fn note_capacity(&mut self, round: u64, ended: &Ended, queued: &Queued) {
         let carried_bytes = self.loss.carried(ended, queued, self.state(), self.mtu);
-        let sample = Sample { carried_bytes, duration: ended.duration };
+        // On the shortest paths what varies is the time that processors take.
+        let near = self.path.base_rtt() < NEAR_S;
+        let variance = if near { 0.0 } else { self.loss.relative_variance(carried_bytes, self.mtu) };
+        let sample = Sample { carried_bytes, duration: ended.duration, variance };
         let (rate, capacity) = (sample.rate(), self.capacity.bytes_per_s());
         let startup = self.state() == State::Startup;
         let held_back = queued.least < 0.5 * queued.target && !self.loss.is_congested() && !startup;
         let more = self.cycle.probe_has_found(round, rate)
             || self.cycle.is_fresh(round, 4) && rate > capacity
-            || rate > 1.08 * capacity && queued.least < queued.target;
+            || rate > (1.0 + f64::max(0.08, self.doubt() * variance.sqrt())) * capacity
+                && queued.least < queued.target;
         let much_less =
             rate < 0.8 * capacity && queued.mean > f64::max(0.2 * queued.base_rtt, 2.0 * queued.target);
         self.capacity.note_round(
@@ -188,7 +179,8 @@ impl Lrc {
 
     fn step_startup(&mut self, now: Instant, freed_bytes: f64, round_began: bool) {
         self.startup.grow(freed_bytes);
-        let held_s = if self.paces() { MOST_BACK_TO_BACK * self.mtu / self.pace } else { 0.0 };
+        let most = self.quantum().max(MOST_BACK_TO_BACK * self.mtu);
+        let held_s = if self.paces() { most / self.pace } else { 0.0 };
         let look = Look {
             round: self.round.number,
             round_began,
@@ -224,6 +216,7 @@ impl Lrc {
             congested: self.loss.is_congested(),
             rival: self.rival.is_active(),
             test_due: self.loss.wants_test(now),
+            noise: self.capacity.noise(),
         });
         if before != self.state() {
             // The phase was opened with the round, just before the change.
@@ -267,23 +260,36 @@ impl Lrc {
         capacity * base_rtt * f64::max(1.5, 1.2 * gain) + slack
     }
 
+    /// Whether trains of packets are sent, for what they tell; under a cap they tell nothing that matters.
+    fn sends_trains(&self) -> bool {
+        self.state() == State::Startup && self.pace < self.config.rate_cap()
+    }
+
+    /// How many bytes leave back to back.
+    fn quantum(&self) -> f64 {
+        let most = MOST_BACK_TO_BACK * self.mtu;
+        if self.sends_trains() {
+            return most.max(self.startup.train_bytes(self.mtu));
+        }
+        (self.pace * QUANTUM_S).clamp(self.mtu, most)
+    }
+
     fn publish(&self) {
         let signals = self.config.signals();
         let pace = self.pace.max(LEAST_PACE);
-        // Start-up sends trains, for what they tell; under a cap they tell nothing that matters.
-        let quantum = match self.state() {
-            State::Startup if pace < self.config.rate_cap() => MOST_BACK_TO_BACK * self.mtu,
-            _ => (pace * QUANTUM_S).clamp(self.mtu, MOST_BACK_TO_BACK * self.mtu),
-        };
-        signals.set_pace(pace, quantum);
+        signals.set_pace(pace, self.quantum().min(MOST_BACK_TO_BACK * self.mtu));
+        signals.set_train(if self.sends_trains() { self.startup.train_bytes(self.mtu) } else { 0.0 });
         let base_rtt = if self.path.base_rtt() == f64::MAX { 0.0 } else { self.path.base_rtt() };
         signals.set_snapshot(Snapshot {
             capacity_bytes_per_s: self.capacity.bytes_per_s(),
             loss_floor: self.loss.ratio(),
+            loss: self.loss.recent_ratio(),
             base_rtt: Duration::from_secs_f64(base_rtt),
             queue: Duration::from_secs_f64(self.path.queue),
             window_bytes: self.allowed(),
+            jitter: Duration::from_secs_f64(self.path.jitter),
             phase: Phase::of(self.state(), self.rival.is_active()),
+            limit: self.limit(),
         });
     }
 
@@ -296,11 +302,25 @@ impl Lrc {
         window as u64
     }
 
+    /// What keeps the flow from being faster.
+    fn limit(&self) -> Limit {
+        match self.state() {
+            _ if self.app_limited_until > self.totals.delivered_bytes => Limit::Application,
+            _ if self.pace >= self.config.rate_cap() => Limit::RateCap,
+            _ if self.rival.is_active() => Limit::Rival,
+            State::Startup | State::Drain => Limit::Startup,
+            State::Cruise | State::Up | State::Down => Limit::Path,
+        }
+    }
+
     /// Takes over what quinn says of the bytes in flight. Returns how many left the network.
     fn resync(&mut self, in_flight: u64, app_limited: bool) -> f64 {
         let freed_bytes = self.in_flight.saturating_sub(in_flight) as f64;
         self.in_flight = in_flight;
+        let remembered = self.config.remembered().is_some_and(|memory| memory.loss_floor > LOSSY);
+        let young = self.totals.delivered_bytes < KNOWN_AFTER_PACKETS * self.mtu as u64;
         let lossy = self.totals.lost_bytes as f64 > LOSSY * self.totals.delivered_bytes as f64;
+        let lossy = lossy || remembered && young;
         let repeats = match (app_limited && lossy, in_flight < LAST_PACKETS * self.mtu as u64) {
             (false, _) => 0,
             (true, false) => 1,
@@ -344,15 +364,11 @@ impl Lrc {
         self.totals.delivered_bytes += bytes;
         self.path.smoothed_rtt = smoothed_rtt;
         self.batch_rtt = self.batch_rtt.min(now.saturating_duration_since(sent).as_secs_f64());
-        let Some(departure) = self.departures.note_acked(now, sent, bytes, self.mtu) else { return };
+        let longest_gap = Duration::from_secs_f64(0.5 * self.quantum() / self.pace);
+        let Some(departure) = self.departures.note_acked(now, sent, bytes, longest_gap) else { return };
         self.loss.note_acked(departure.stamp.phase, bytes);
         if self.newest.is_none_or(|newest| departure.at > newest.at) {
             self.newest = Some(departure);
-        }
-        if self.state() == State::Startup
-            && let Some(rate) = self.departures.take_train(sent)
-        {
-            self.startup.note_train(rate);
         }
     }
 }
@@ -383,8 +399,13 @@ impl Controller for Lrc {
         let freed_bytes = self.resync(in_flight, app_limited);
         let Some(newest) = self.newest.take() else { return };
         let rtt = std::mem::replace(&mut self.batch_rtt, f64::MAX);
+        if self.sends_trains()
+            && let Some(train) = self.departures.take_train(now, newest.at, self.mtu)
+        {
+            self.startup.note_train(train);
+        }
         let round_began = self.note_batch(now, &newest, rtt);
-        let quarter_queue = self.path.quarter_queue(now);
+        let quarter_queue = self.path.quarter_queue(now, newest.stamp.state == State::Down);
         match self.state() {
             State::Startup => self.step_startup(now, freed_bytes, round_began),
             _ => self.step_cycle(now, round_began, quarter_queue),
@@ -426,11 +447,9 @@ impl Controller for Lrc {
 
     fn window(&self) -> u64 {
         let window = self.allowed();
-        // quinn's own pacer allows 1.25 windows per round trip, too little for the first packets, and does nothing above `u32::MAX`. So
-        // beside a pacing socket there is any room for these as long as there is some.
-        let is_first = self.state() == State::Startup && self.window < 1.5 * INITIAL_PACKETS * self.mtu;
-        let has_room = is_first && self.paces() && self.in_flight + (self.mtu as u64) < window;
-        if has_room { u64::from(u32::MAX) + 1 } else { window }
+        // quinn's own pacer, which a window beyond this turns off, would cut trains short.
+        let trains = self.paces() && self.sends_trains() && self.startup.train_bytes(self.mtu) > 0.0;
+        if trains && self.in_flight < window { UNPACED_WINDOW } else { window }
     }
 
     fn metrics(&self) -> ControllerMetrics {
@@ -452,6 +471,8 @@ impl Controller for Lrc {
         self
     }
 }
+
+mod target;
 
 #[cfg(test)]
 mod tests;

@@ -16,6 +16,12 @@ const TEST_DEPTH: f64 = 0.25;
 /// After a probe that found nothing, so many rounds until the next, doubling three times.
 const PROBE_PAUSE_ROUNDS: u64 = 2;
 
+/// How much longer there must be next to no queue before a probe, where rates are noisy, and the queue goes by chance.
+const IDLE_ROUNDS_BY_NOISE: f64 = 25.0;
+
+/// Rates that random loss makes vary by more than this share are noisy.
+const NOISY: f64 = 0.02;
+
 /// The gains of the second, third and later steps of a probe that finds more and more.
 const PROBE_GAINS: [f64; 3] = [1.25, 1.5, 2.0];
 
@@ -40,6 +46,8 @@ pub(crate) struct View {
     pub(crate) rival: bool,
     /// Whether it is time to test the loss floor.
     pub(crate) test_due: bool,
+    /// By how much random loss makes the rate of a round vary, as a share of it.
+    pub(crate) noise: f64,
 }
 
 /// Where in the cycle we are.
@@ -165,12 +173,15 @@ impl Cycle {
         if !view.round_began || view.rival {
             return;
         }
-        if self.idle_rounds >= 2 && !view.congested && view.round >= self.probe.next_round {
+        if self.idle_rounds >= 2 + (IDLE_ROUNDS_BY_NOISE * view.noise) as u32
+            && !view.congested
+            && view.round >= self.probe.next_round
+        {
             self.probe = Probe { step: 0, from: view.capacity, ..self.probe };
             let gain = 1.0 + (0.004 / view.base_rtt).clamp(0.05, 0.25);
             self.enter(State::Up, gain, view.now, view.round);
-        } else if view.queue < 2.0 * view.queue_target
-            && rounds >= self.rounds
+        } else if (view.queue < 2.0 * view.queue_target && rounds >= self.rounds
+            || view.test_due && rounds >= 2 * self.rounds)
             && view.now.saturating_duration_since(self.began) > LEAST_CYCLE
         {
             let by_queue = (1.2 * view.queue / view.base_rtt.max(0.001) + 0.02).clamp(0.04, 0.18);
@@ -212,7 +223,9 @@ impl Cycle {
 /// delay begins to swing (pi/2).
 fn cruise_gain(queue: f64, view: &View) -> f64 {
     let error = (view.queue_target - queue) / view.base_rtt.max(0.05);
-    let far_off = queue > f64::max(0.2 * view.base_rtt, 2.5 * view.queue_target);
+    // Where random loss makes the queue wander, what has become too much is let go sooner.
+    let (rtts, targets) = if view.noise > NOISY { (0.1, 1.7) } else { (0.2, 2.5) };
+    let far_off = queue > f64::max(rtts * view.base_rtt, targets * view.queue_target);
     let (slope, least) = if far_off { (0.7, 0.5) } else { (0.5, 0.85) };
     let gain = (1.0 + slope * error).clamp(least, 1.08);
     if view.congested { gain.min(0.95) } else { gain }

@@ -14,13 +14,14 @@
 //!   the floor's ratio) over the duration of whole rounds. Rounds are contiguous, so what one round is given too much the next
 //!   is given too little. Delivery rates after draft-cheng-iccrg-delivery-rate-estimation.
 //! * **Base round trip** and **queue** (`path`): the least round trip of ten seconds, and how far the least of a round, or
-//!   of a quarter of one, lies above it.
+//!   of a quarter of one, lies above it, but for what it shows of jitter (`noise`).
 //! * **Loss floor** `p` (`loss`): pooled over rounds that had no queue, and tested now and then by sending a quarter less.
 //!
 //! # What it does with it
 //!
 //! * **Start-up** (`startup`) doubles each round, jumps to the rate at which its first trains of packets arrive (dispersion;
-//!   Dovrolis et al., INFOCOM 2001), and ends when a queue forms or growth ends, never on loss.
+//!   Dovrolis et al., INFOCOM 2001), and ends when a queue forms or growth ends, never on loss. What the last connection found
+//!   ([`Remembered`]) makes its first round trip count.
 //! * **Cruise** (`cycle`) holds a small standing queue, 1 to 4 ms and 2 % of a long round trip, by feedback on its delay. The
 //!   queue is the proof that the link is full. The slower a flow, the more queue it aims at, which makes flows that share a
 //!   bottleneck converge.
@@ -38,6 +39,8 @@ mod config;
 mod controller;
 mod cycle;
 mod loss;
+mod memory;
+mod noise;
 mod pacer;
 mod path;
 mod rival;
@@ -49,5 +52,6 @@ mod state;
 
 pub use config::{LrcConfig, Mode};
 pub use controller::Lrc;
+pub use memory::Remembered;
 pub use pacer::Pacer;
-pub use signals::{Phase, Signals, Snapshot};
+pub use signals::{Limit, Phase, Signals, Snapshot};

@@ -12,6 +12,9 @@ use ledger::{Ledger, Tested};
 /// Marked congestion lasts for so many rounds.
 const CONGESTED_ROUNDS: u32 = 3;
 
+/// What a round counts for in the recent ratio, as a share of the one after it.
+const RECENT: f64 = 0.8;
+
 /// The least bound of the queue target, in seconds: sending a millisecond's worth at once alone looks like a queue of 0.8 ms.
 const LEAST_QUEUE_BOUND_S: f64 = 0.0012;
 
@@ -47,6 +50,9 @@ pub(crate) struct LossModel {
     queue_bound: f64,
     /// Whether the last phase that was judged lost more than the floor explains.
     excess: bool,
+    /// Of the last rounds, in bytes.
+    recent_lost: f64,
+    recent_sent: f64,
 }
 
 impl LossModel {
@@ -57,7 +63,20 @@ impl LossModel {
             congested_rounds: 0,
             queue_bound: f64::MAX,
             excess: false,
+            recent_lost: 0.0,
+            recent_sent: 0.0,
         }
+    }
+
+    /// Notes what became of packets in a round that has ended.
+    pub(crate) fn note_round(&mut self, round: &Ended) {
+        self.recent_lost = RECENT * self.recent_lost + round.lost_bytes;
+        self.recent_sent = RECENT * self.recent_sent + round.lost_bytes + round.acked_bytes;
+    }
+
+    /// The ratio of packets that were lost in the last rounds, whatever the cause.
+    pub(crate) fn recent_ratio(&self) -> f64 {
+        self.recent_lost / self.recent_sent.max(1.0)
     }
 
     /// The phase that is being sent in.
@@ -117,6 +136,13 @@ impl LossModel {
             _ => self.floor.upper_bound(packets),
         };
         carried(round.acked_bytes, round.lost_bytes, cap)
+    }
+
+    /// The variance of the rate of a round that carried so much, relative to its square. Packets that are lost before the bottleneck
+    /// leave it with more or fewer than it carries, by chance.
+    pub(crate) fn relative_variance(&self, carried_bytes: f64, mtu: f64) -> f64 {
+        let ratio = self.floor.ratio();
+        ratio / (1.0 - ratio) * mtu / carried_bytes.max(mtu)
     }
 
     /// How many bytes of start-up count as carried by the path.

@@ -17,13 +17,15 @@ pub struct Pacer {
     signals: Arc<Signals>,
     /// When the next datagram may leave.
     next: Option<Instant>,
+    /// What of the running train may leave before that, in bytes.
+    train_bytes: u64,
 }
 
 impl Pacer {
     /// A pacer that follows these signals.
     #[must_use]
     pub fn new(signals: Arc<Signals>) -> Self {
-        Self { signals, next: None }
+        Self { signals, next: None, train_bytes: 0 }
     }
 
     /// How many datagrams of this length, in bytes, may leave back to back: as many as make up about a millisecond, and at least
@@ -42,13 +44,20 @@ impl Pacer {
     /// When the next datagram may leave; none when that is now.
     #[must_use]
     pub fn not_before(&self, now: Instant) -> Option<Instant> {
-        self.next.filter(|next| *next > now && self.signals.limit_bytes_per_s().is_some())
+        let waits = self.train_bytes == 0 && self.signals.limit_bytes_per_s().is_some();
+        self.next.filter(|next| *next > now && waits)
     }
 
     /// Notes that `bytes` of UDP payload have left, whether or not it was their time.
     pub fn note_sent(&mut self, now: Instant, bytes: usize) {
         let Some(pace_bytes_per_s) = self.signals.limit_bytes_per_s() else { return };
         let gap = Duration::from_secs_f64(bytes as f64 / pace_bytes_per_s as f64);
+        // A train begins when something is due.
+        let train_bytes = match self.next {
+            Some(next) if next > now => self.train_bytes,
+            _ => self.signals.train_bytes(),
+        };
+        self.train_bytes = train_bytes.saturating_sub(bytes as u64);
         let earliest = now.checked_sub(CREDIT).unwrap_or(now);
         self.next = Some(self.next.map_or(now, |next| next.max(earliest)) + gap);
     }
@@ -93,6 +102,20 @@ mod tests {
         let late = start + Duration::from_secs(1);
         let at_once = (0..10).take_while(|_| pacer.offer(late, 1000).is_ok()).count();
         assert_eq!(at_once, 3, "two milliseconds' worth, and the one that is due");
+    }
+
+    #[test]
+    fn a_train_leaves_at_once_and_is_paid_for() {
+        let (mut pacer, start) = pacer(1e6);
+        pacer.signals.set_train(4000.0);
+        let leave_at =
+            |pacer: &mut Pacer, now| (0..10).take_while(|_| pacer.offer(now, 1000).is_ok()).count();
+        assert_eq!(leave_at(&mut pacer, start), 4);
+        let due = start + Duration::from_millis(4);
+        assert_eq!(pacer.offer(start, 1000), Err(due));
+        assert_eq!(leave_at(&mut pacer, due), 4);
+        pacer.signals.set_train(0.0);
+        assert_eq!(leave_at(&mut pacer, start + Duration::from_millis(8)), 1);
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::noise::Noise;
+
 /// The base round trip is taken anew when it has not been seen for so long: the route may have changed.
 const BASE_LIFETIME: Duration = Duration::from_secs(10);
 
@@ -30,6 +32,7 @@ pub(crate) struct Path {
     pub(crate) smoothed_rtt: f64,
     recent: VecDeque<f64>,
     quarter: Quarter,
+    noise: Noise,
 }
 
 /// The running quarter of a round.
@@ -51,6 +54,7 @@ impl Path {
             smoothed_rtt: 0.1,
             recent: VecDeque::with_capacity(RECENT),
             quarter: Quarter { start: now, acks: 0, min: f64::MAX },
+            noise: Noise::default(),
         }
     }
 
@@ -88,15 +92,27 @@ impl Path {
         (self.recent.len() >= 8).then_some(least - self.base_rtt)
     }
 
+    /// Takes over the queue of a round that has ended. `drained` tells that what it heard of was sent while slowing down.
+    pub(crate) fn note_round(&mut self, least_rtt: f64, drained: bool) {
+        let shown = (least_rtt - self.base_rtt).max(0.0);
+        if drained {
+            self.noise.learn(shown);
+        }
+        self.queue = (shown - self.noise.of_round(self.jitter)).max(0.0);
+    }
+
     /// Ends a quarter of a round when it is over, and tells its queue. It halves the delay of the control loop.
-    pub(crate) fn quarter_queue(&mut self, now: Instant) -> Option<f64> {
+    pub(crate) fn quarter_queue(&mut self, now: Instant, drained: bool) -> Option<f64> {
         let elapsed = now.saturating_duration_since(self.quarter.start).as_secs_f64();
         if self.quarter.acks < QUARTER_ACKS || elapsed < 0.25 * self.base_rtt {
             return None;
         }
-        let queue = (self.quarter.min - self.base_rtt).max(0.0);
+        let shown = (self.quarter.min - self.base_rtt).max(0.0);
         self.quarter = Quarter { start: now, acks: 0, min: f64::MAX };
-        Some(queue)
+        if drained {
+            self.noise.note_drained_quarter(shown);
+        }
+        Some((shown - self.noise.of_quarter(self.jitter)).max(0.0))
     }
 }
 
@@ -135,15 +151,15 @@ mod tests {
         let start = Instant::now();
         let mut path = Path::new(start);
         for step in 0..6 {
-            assert_eq!(path.quarter_queue(at(start, step)), None);
+            assert_eq!(path.quarter_queue(at(start, step), false), None);
             path.note(at(start, step), 0.100 + step as f64 / 1e3, 0.100, false);
         }
-        assert_eq!(path.quarter_queue(at(start, 24)), None, "a quarter of 100 ms");
-        assert_eq!(path.quarter_queue(at(start, 25)), Some(0.0));
+        assert_eq!(path.quarter_queue(at(start, 24), false), None, "a quarter of 100 ms");
+        assert_eq!(path.quarter_queue(at(start, 25), false), Some(0.0));
         for _ in 0..6 {
             path.note(at(start, 40), 0.108, 0.100, false);
         }
-        let queue = path.quarter_queue(at(start, 50)).expect("it is over");
+        let queue = path.quarter_queue(at(start, 50), false).expect("it is over");
         assert!((queue - 0.008).abs() < 1e-9, "{queue}");
     }
 }

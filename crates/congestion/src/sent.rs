@@ -3,15 +3,20 @@
 //! quinn tells neither packet numbers nor lengths of single packets, but it stamps all packets of one drive with the same instant and
 //! names that instant with every acknowledgement and loss. So the unit of account is the *departure*: all that left at one instant.
 
-use std::{collections::VecDeque, time::Instant};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use crate::state::State;
 
-/// A train is only of use if it is longer than this, in packets.
-const TRAIN_PACKETS: f64 = 5.0;
+/// So many packets have to be acknowledged after the first acknowledgement to tell a rate, and with so many a train need not be over.
+const LEAST_REST_PACKETS: f64 = 2.5;
+const RIPE_REST_PACKETS: f64 = 12.0;
 
-/// So many packets have to be acknowledged after the first acknowledgement to tell a rate.
-const TRAIN_REST_PACKETS: f64 = 2.5;
+/// A receiver acknowledges every second packet: the first acknowledgement tells of so many. An acknowledgement of more than so many tells of arrivals in bunches.
+const FIRST_PACKETS: f64 = 2.0;
+const BUNCH_PACKETS: f64 = 4.5;
 
 /// The circumstances of a departure.
 #[derive(Clone, Copy, Debug)]
@@ -31,11 +36,39 @@ pub(crate) struct Departure {
     pub(crate) at: Instant,
     pub(crate) stamp: Stamp,
     bytes: u64,
-    acked_bytes: u64,
-    /// When the first of it was acknowledged, and how many bytes by then.
-    first_ack: Option<(Instant, u64)>,
-    /// The highest rate at which the rest of it was acknowledged, in bytes per second.
-    dispersion: f64,
+    acked: Acked,
+}
+
+/// When how much of a departure was acknowledged.
+#[derive(Clone, Copy, Debug, Default)]
+struct Acked {
+    bytes: u64,
+    /// At first, at last, and before that.
+    first: Option<Seen>,
+    last: Option<Seen>,
+    before: Option<Seen>,
+    /// The most that was acknowledged at one instant.
+    most_bytes: u64,
+    /// Whether what comes now left later than the rest.
+    closed: bool,
+    /// Whether the train has been told of.
+    told: bool,
+}
+
+/// So much had been acknowledged by then.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    at: Instant,
+    bytes: u64,
+}
+
+/// How packets arrived that had left back to back.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Train {
+    /// In bytes per second.
+    pub(crate) rate: f64,
+    /// Whether it tells enough without another beside it.
+    pub(crate) tells: bool,
 }
 
 /// The departures that may still be acknowledged, in order of time.
@@ -46,39 +79,29 @@ impl Departures {
     pub(crate) fn note_sent(&mut self, now: Instant, bytes: u64, stamp: Stamp) {
         match self.0.back_mut().filter(|last| last.at == now) {
             Some(last) => last.bytes += bytes,
-            None => self.0.push_back(Departure {
-                at: now,
-                stamp,
-                bytes,
-                acked_bytes: 0,
-                first_ack: None,
-                dispersion: 0.0,
-            }),
+            None => self.0.push_back(Departure { at: now, stamp, bytes, acked: Acked::default() }),
         }
     }
 
-    /// Notes that `bytes` of what left at `sent` were acknowledged.
+    /// Notes that `bytes` of what left at `sent` were acknowledged. What is acknowledged a longest gap after the last waited for the pace.
     pub(crate) fn note_acked(
         &mut self,
         now: Instant,
         sent: Instant,
         bytes: u64,
-        mtu: f64,
+        longest_gap: Duration,
     ) -> Option<Departure> {
         let index = self.find(sent)?;
         let departure = &mut self.0[index];
-        departure.acked_bytes += bytes;
-        if departure.bytes as f64 > TRAIN_PACKETS * mtu {
-            departure.disperse(now, bytes, mtu);
-        }
+        departure.acked.note(now, bytes, longest_gap);
         Some(*departure)
     }
 
-    /// The dispersion of the departure before the one at `sent`, which is complete once this one is acknowledged. Told once.
-    pub(crate) fn take_train(&mut self, sent: Instant) -> Option<f64> {
-        let before = self.find(sent)?.checked_sub(1)?;
-        let dispersion = std::mem::take(&mut self.0[before].dispersion);
-        (dispersion > 0.0).then_some(dispersion)
+    /// How the departure at `sent` has arrived so far, if that tells enough, or the one before it, which has arrived by now. Told once.
+    pub(crate) fn take_train(&mut self, now: Instant, sent: Instant, mtu: f64) -> Option<Train> {
+        let index = self.find(sent)?;
+        let running = self.0[index].acked.take_train(now, mtu, true);
+        running.or_else(|| self.0[index.checked_sub(1)?].acked.take_train(now, mtu, false))
     }
 
     /// What left at this instant.
@@ -98,19 +121,55 @@ impl Departures {
     }
 }
 
-impl Departure {
-    fn disperse(&mut self, now: Instant, bytes: u64, mtu: f64) {
-        match &mut self.first_ack {
-            None => self.first_ack = Some((now, bytes)),
-            Some((at, first_bytes)) if *at == now => *first_bytes += bytes,
-            Some((at, first_bytes)) => {
-                let rest_bytes = self.acked_bytes.saturating_sub(*first_bytes) as f64;
-                if rest_bytes > TRAIN_REST_PACKETS * mtu {
-                    let rate = rest_bytes / now.saturating_duration_since(*at).as_secs_f64();
-                    self.dispersion = self.dispersion.max(rate);
+impl Acked {
+    fn note(&mut self, now: Instant, bytes: u64, longest_gap: Duration) {
+        self.bytes += bytes;
+        let seen = Seen { at: now, bytes: self.bytes };
+        match (&mut self.first, &mut self.last) {
+            (Some(first), Some(last)) if last.at == now => {
+                *last = seen;
+                if first.at == now {
+                    *first = seen;
                 }
             }
+            (Some(_), Some(last)) if now.saturating_duration_since(last.at) > longest_gap => {
+                self.closed = true;
+            }
+            (Some(_), _) => self.before = self.last.replace(seen),
+            (None, _) => (self.first, self.last) = (Some(seen), Some(seen)),
         }
+        if !self.closed {
+            let earlier_bytes = self.before.map_or(0, |before| before.bytes);
+            self.most_bytes = self.most_bytes.max(self.bytes - earlier_bytes);
+        }
+    }
+
+    /// How fast what followed the first acknowledgement came. Told once; while the train is `running`, only if it is long already.
+    fn take_train(&mut self, now: Instant, mtu: f64, running: bool) -> Option<Train> {
+        let train = self.train(now, mtu, running).filter(|train| !self.told && (!running || train.tells))?;
+        self.told = true;
+        Some(train)
+    }
+
+    fn train(&self, now: Instant, mtu: f64, running: bool) -> Option<Train> {
+        let (first, last) = (self.first?, self.last?);
+        let before = self.before.filter(|before| before.at > first.at);
+        let bunched = self.most_bytes as f64 > BUNCH_PACKETS * mtu;
+        // The last bunch may be only begun, and a single last packet is acknowledged only with the next train.
+        let end = match before {
+            Some(before) if bunched || !running && last.at == now => before,
+            _ => last,
+        };
+        let rest = (end.bytes - first.bytes) as f64;
+        let span = end.at.saturating_duration_since(first.at).as_secs_f64();
+        // Two bunches tell only bounds: all but the first packets came in that time, or only those of the second bunch.
+        let part = bunched && before.is_none();
+        if rest <= LEAST_REST_PACKETS * mtu || span <= 0.0 || part && running {
+            return None;
+        }
+        let most = end.bytes as f64 - FIRST_PACKETS * mtu;
+        let rate = if part { (rest * most).sqrt() } else { rest } / span;
+        Some(Train { rate, tells: bunched || rest > RIPE_REST_PACKETS * mtu })
     }
 }
 
@@ -122,6 +181,7 @@ mod tests {
 
     const STAMP: Stamp = Stamp { delivered_bytes: 0, phase: 0, state: State::Startup, app_limited: false };
     const MTU: f64 = 1000.0;
+    const GAP: Duration = Duration::from_millis(5);
 
     fn ms(start: Instant, ms: u64) -> Instant {
         start + Duration::from_millis(ms)
@@ -138,29 +198,83 @@ mod tests {
         assert!(departures.at(ms(start, 2)).is_none());
     }
 
+    /// One departure of so many bytes and another, of which nothing is acknowledged yet.
+    fn sent(bytes: u64) -> (Instant, Departures) {
+        let (start, mut departures) = (Instant::now(), Departures::default());
+        departures.note_sent(start, bytes, STAMP);
+        departures.note_sent(ms(start, 10), 10_000, STAMP);
+        (start, departures)
+    }
+
+    /// What the next departure's first acknowledgement reveals of the one before it.
+    fn told(departures: &mut Departures, start: Instant, at_ms: u64) -> Option<Train> {
+        let (now, next) = (ms(start, at_ms), ms(start, 10));
+        departures.note_acked(now, next, 2000, GAP);
+        departures.take_train(now, next, MTU)
+    }
+
     #[test]
     fn a_train_tells_the_rate_at_which_its_rest_came() {
-        let (start, mut departures) = (Instant::now(), Departures::default());
-        departures.note_sent(start, 10_000, STAMP);
-        departures.note_sent(ms(start, 1), 10_000, STAMP);
+        let (start, mut departures) = sent(10_000);
         // Two packets with the first acknowledgement, then two each millisecond: 2 MB/s.
         for step in 0..5 {
-            departures.note_acked(ms(start, 100 + step), start, 2000, MTU);
+            departures.note_acked(ms(start, 100 + step), start, 2000, GAP);
+            assert_eq!(departures.take_train(ms(start, 100 + step), start, MTU), None, "it is not over");
         }
-        assert_eq!(departures.take_train(start), None, "nothing came before it");
-        assert_eq!(departures.take_train(ms(start, 1)), Some(2e6));
-        assert_eq!(departures.take_train(ms(start, 1)), None, "it is told once");
+        assert_eq!(told(&mut departures, start, 110), Some(Train { rate: 2e6, tells: false }));
+        assert_eq!(told(&mut departures, start, 110), None, "it is told once");
+    }
+
+    #[test]
+    fn a_long_train_need_not_be_over() {
+        let (start, mut departures) = sent(30_000);
+        let ripe = (0..15).find_map(|step| {
+            departures.note_acked(ms(start, 100 + step), start, 2000, GAP);
+            departures.take_train(ms(start, 100 + step), start, MTU).map(|train| (step, train))
+        });
+        assert_eq!(ripe, Some((7, Train { rate: 2e6, tells: true })));
+        assert_eq!(told(&mut departures, start, 115), None, "it is told once");
+    }
+
+    /// The last packet of an odd number is acknowledged only when the next train begins to arrive.
+    #[test]
+    fn a_straggler_takes_no_time() {
+        let (start, mut departures) = sent(7000);
+        for step in 0..3 {
+            departures.note_acked(ms(start, 100 + step), start, 2000, GAP);
+        }
+        departures.note_acked(ms(start, 104), start, 1000, GAP);
+        assert_eq!(told(&mut departures, start, 104), Some(Train { rate: 2e6, tells: false }));
+    }
+
+    /// quinn stamps the next packets before they wait for the pace.
+    #[test]
+    fn what_had_to_wait_is_no_part_of_the_train() {
+        let (start, mut departures) = sent(20_000);
+        for step in [0, 1, 2, 3, 4, 15, 16, 17] {
+            departures.note_acked(ms(start, 100 + step), start, 2000, GAP);
+        }
+        assert_eq!(told(&mut departures, start, 118), Some(Train { rate: 2e6, tells: false }));
+    }
+
+    /// Of bunches only whole ones tell a rate: not the first one, which may have begun late, nor the last, which may have ended early.
+    #[test]
+    fn bunches_tell_the_rate_of_whole_ones() {
+        let (start, mut departures) = sent(30_000);
+        for (step, packets) in [(0, 5), (1, 8), (2, 8), (3, 3)] {
+            departures.note_acked(ms(start, 100 + step), start, packets * 1000, GAP);
+        }
+        let train = departures.take_train(ms(start, 103), start, MTU);
+        assert_eq!(train, Some(Train { rate: 8e6, tells: true }));
     }
 
     #[test]
     fn short_trains_tell_nothing() {
-        let (start, mut departures) = (Instant::now(), Departures::default());
-        departures.note_sent(start, 5000, STAMP);
-        departures.note_sent(ms(start, 1), 1000, STAMP);
-        for step in 0..5 {
-            departures.note_acked(ms(start, 100 + step), start, 1000, MTU);
+        let (start, mut departures) = sent(4000);
+        for step in 0..2 {
+            departures.note_acked(ms(start, 100 + step), start, 2000, GAP);
         }
-        assert_eq!(departures.take_train(ms(start, 1)), None);
+        assert_eq!(told(&mut departures, start, 105), None);
     }
 
     #[test]

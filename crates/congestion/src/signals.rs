@@ -16,6 +16,7 @@ const LEAST_CAP_BYTES_PER_S: u64 = 10_000;
 pub struct Signals {
     pace_bytes_per_s: AtomicU64,
     quantum_bytes: AtomicU64,
+    train_bytes: AtomicU64,
     repeats: AtomicU64,
     max_rate_bytes_per_s: AtomicU64,
     snapshot: Mutex<Snapshot>,
@@ -35,6 +36,22 @@ pub enum Phase {
     Rival,
 }
 
+/// What keeps a flow from being faster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Limit {
+    /// It has just begun, and does not know the path yet.
+    #[default]
+    Startup,
+    /// The path carries no more.
+    Path,
+    /// The application has less to send, or the peer's windows are full.
+    Application,
+    /// The rate that it was told never to exceed ([`LrcConfig::max_rate`](crate::LrcConfig::max_rate)).
+    RateCap,
+    /// Another flow that fills the buffers on the path.
+    Rival,
+}
+
 /// The controller's view of the path.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Snapshot {
@@ -42,14 +59,20 @@ pub struct Snapshot {
     pub capacity_bytes_per_s: f64,
     /// The ratio of packets that the path loses at random, 0 to 0.4.
     pub loss_floor: f64,
+    /// The ratio of packets that were lost lately, whatever the cause.
+    pub loss: f64,
     /// The round trip without queues.
     pub base_rtt: Duration,
     /// How much of the last round's round trip was a queue.
     pub queue: Duration,
+    /// How far single round trips lie above the least of their round, on average.
+    pub jitter: Duration,
     /// The window, in bytes.
     pub window_bytes: u64,
     /// What the controller is doing.
     pub phase: Phase,
+    /// What keeps the flow from being faster.
+    pub limit: Limit,
 }
 
 impl Signals {
@@ -76,6 +99,7 @@ impl Signals {
     /// Takes back what a controller told that is there no more.
     pub fn clear(&self) {
         self.set_pace(0.0, 0.0);
+        self.set_train(0.0);
         self.set_repeats(0);
         self.set_snapshot(Snapshot::default());
     }
@@ -90,6 +114,13 @@ impl Signals {
     #[must_use]
     pub fn quantum_bytes(&self) -> u64 {
         self.quantum_bytes.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes may leave back to back, in several quanta, whenever the pace would let one leave: start-up learns from how such
+    /// a train arrives. 0 at all other times.
+    #[must_use]
+    pub fn train_bytes(&self) -> u64 {
+        self.train_bytes.load(Ordering::Relaxed)
     }
 
     /// How many extra copies of each datagram are worth their cost: 0 but in the tail of a transfer on a path that loses
@@ -108,6 +139,10 @@ impl Signals {
     pub(crate) fn set_pace(&self, pace_bytes_per_s: f64, quantum_bytes: f64) {
         self.pace_bytes_per_s.store(pace_bytes_per_s as u64, Ordering::Relaxed);
         self.quantum_bytes.store(quantum_bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_train(&self, bytes: f64) {
+        self.train_bytes.store(bytes as u64, Ordering::Relaxed);
     }
 
     pub(crate) fn set_repeats(&self, repeats: u64) {

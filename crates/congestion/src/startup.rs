@@ -1,6 +1,6 @@
 //! Start-up: finding the capacity from nothing.
 
-use crate::path::Path;
+use crate::{memory::Remembered, path::Path, sent::Train};
 
 /// Packets that may leave before anything is known: about 90 KB.
 pub(crate) const INITIAL_PACKETS: f64 = 64.0;
@@ -8,8 +8,14 @@ pub(crate) const INITIAL_PACKETS: f64 = 64.0;
 /// In so many seconds they leave.
 const INITIAL_SPREAD_S: f64 = 0.025;
 
-/// For so many rounds after the jump the trains bound the rate.
+/// For so many rounds after they have told of it the trains bound the rate.
 const BOUNDED_ROUNDS: u64 = 4;
+
+/// The first trains have so many packets: fewer would say little where arrivals come in bunches, a millisecond's worth at a time.
+const TRAIN_PACKETS: f64 = 32.0;
+
+/// On paths with a shorter round trip, in seconds, processors that are busy elsewhere stretch trains more than links do, and overshoots are short.
+pub(crate) const NEAR_S: f64 = 0.003;
 
 /// What start-up looks at.
 #[derive(Clone, Copy, Debug)]
@@ -27,12 +33,16 @@ pub(crate) struct Look {
 /// What has been found so far. Rates in bytes per second.
 #[derive(Clone, Debug)]
 pub(crate) struct Startup {
-    /// The rates at which the trains of the running round arrived.
-    trains: Vec<f64>,
+    /// The trains of packets that have arrived since they were last read.
+    trains: Vec<Train>,
     /// What they say the path carries; 0 before they say anything.
     dispersion: f64,
-    /// The round in which the window jumped to it.
-    jumped: Option<u64>,
+    /// The round in which they said so.
+    told_in: Option<u64>,
+    /// What the last connection has found, until it is used or contradicted.
+    memory: Option<Remembered>,
+    /// Whether the window comes from that, and nothing has confirmed it yet.
+    resumed: bool,
     best_rate: f64,
     flat_rounds: u32,
     /// In bytes.
@@ -40,9 +50,18 @@ pub(crate) struct Startup {
 }
 
 impl Startup {
-    pub(crate) fn new(mtu: f64) -> Self {
+    pub(crate) fn new(mtu: f64, memory: Option<Remembered>) -> Self {
         let window = INITIAL_PACKETS * mtu;
-        Self { trains: Vec::new(), dispersion: 0.0, jumped: None, best_rate: 0.0, flat_rounds: 0, window }
+        Self {
+            trains: Vec::new(),
+            dispersion: 0.0,
+            told_in: None,
+            memory,
+            resumed: false,
+            best_rate: 0.0,
+            flat_rounds: 0,
+            window,
+        }
     }
 
     pub(crate) fn window(&self) -> f64 {
@@ -53,8 +72,8 @@ impl Startup {
         self.dispersion
     }
 
-    pub(crate) fn note_train(&mut self, rate: f64) {
-        self.trains.push(rate);
+    pub(crate) fn note_train(&mut self, train: Train) {
+        self.trains.push(train);
     }
 
     /// The window grows by what left the network, so that it doubles each round, losses notwithstanding.
@@ -64,39 +83,59 @@ impl Startup {
 
     /// Looks at what came in with an acknowledgement. Tells whether start-up is over.
     pub(crate) fn step(&mut self, look: Look, path: &Path) -> bool {
+        self.resume(path.base_rtt());
         self.read_trains(look, path.base_rtt());
         let queue = path.recent_queue();
         if look.round_began {
             self.judge_round(look, queue.unwrap_or(f64::MAX), path.base_rtt());
         }
         let bearable = (path.base_rtt() / 8.0).clamp(0.003, 0.016) + look.held_s;
-        let patience = if self.jumped.is_some() { 2 } else { 3 };
+        let patience = if self.told_in.is_some() { 2 } else { 3 };
         queue.is_some_and(|queue| queue > bearable) || self.flat_rounds >= patience
     }
 
-    /// Once two trains have arrived, jumps close to the rate at which they did.
+    /// Begins with what is remembered, once there is a round trip to recognise the path by.
+    fn resume(&mut self, base_rtt: f64) {
+        if let Some(rate) = self.memory.take().and_then(|memory| memory.first_rate(base_rtt)) {
+            let window = rate * base_rtt;
+            self.resumed = window > self.window;
+            self.window = self.window.max(window);
+        }
+    }
+
+    /// Once a train that tells enough, or two, have arrived, jumps close to the rate at which they did.
     fn read_trains(&mut self, look: Look, base_rtt: f64) {
-        let needed = if self.jumped.is_none() { 2 } else { 3 };
-        if self.trains.len() < needed {
+        let needed = if self.told_in.is_none() { 2 } else { 3 };
+        if self.trains.len() < needed && !self.trains.iter().any(|train| train.tells) {
             return;
         }
-        let mut rates = std::mem::take(&mut self.trains);
+        let mut rates: Vec<f64> = self.trains.drain(..).map(|train| train.rate).collect();
         rates.sort_by(f64::total_cmp);
         self.dispersion = self.dispersion.max(rates[rates.len() * 4 / 5]);
         let now = self.window / base_rtt;
-        let rate = (0.9 * rates[rates.len() / 2]).min(10.0 * now);
-        if self.jumped.is_none() && rate > 1.2 * now {
-            self.jumped = Some(look.round);
+        let rate = (0.9 * rates[rates.len() / 2]).min(20.0 * now);
+        // What was remembered may turn out to be too much.
+        let refuted = std::mem::take(&mut self.resumed) && rate < now;
+        if self.told_in.is_none() && (rate > 1.2 * now || refuted) {
             self.window = rate * base_rtt;
             self.best_rate = 0.0;
             self.flat_rounds = 0;
         }
+        if base_rtt > NEAR_S || rate > 1.2 * now || refuted {
+            self.told_in = self.told_in.or(Some(look.round));
+        }
+    }
+
+    /// How many bytes may leave back to back, for what their dispersion tells. None once it is known, or later than with the first window.
+    pub(crate) fn train_bytes(&self, mtu: f64) -> f64 {
+        let is_first = self.window < 2.0 * INITIAL_PACKETS * mtu;
+        if self.dispersion == 0.0 && is_first { TRAIN_PACKETS * mtu } else { 0.0 }
     }
 
     fn judge_round(&mut self, look: Look, queue: f64, base_rtt: f64) {
         // The trains saw less than the path gives, because arrivals come in bunches: no bound any longer.
-        if self.jumped.is_some() && look.capacity > 0.9 * self.dispersion && queue < 0.02 * base_rtt {
-            self.dispersion *= 2.0;
+        if self.told_in.is_some() && look.capacity > 1.04 * self.dispersion && queue < 0.02 * base_rtt {
+            self.dispersion *= 1.5;
             self.flat_rounds = 0;
         }
         if look.round <= 2 {
@@ -114,14 +153,18 @@ impl Startup {
     pub(crate) fn pace(&mut self, round: u64, base_rtt: f64, capacity: f64, mtu: f64) -> f64 {
         let base_rtt = base_rtt.max(0.0005);
         let least_window = INITIAL_PACKETS * mtu;
-        let mut pace = (1.25 * self.window / base_rtt).max(least_window / INITIAL_SPREAD_S);
-        if let Some(jumped) = self.jumped {
-            if round < jumped + BOUNDED_ROUNDS {
-                pace = pace.min(1.1 * self.dispersion);
-            }
-            pace = pace.min(2.6 * capacity.max(0.7 * self.dispersion));
-            self.window = self.window.min((2.0 * pace * base_rtt).max(least_window));
+        let least_pace = least_window / INITIAL_SPREAD_S;
+        let mut pace = (1.25 * self.window / base_rtt).max(least_pace);
+        let Some(told_in) = self.told_in else {
+            // More than twice what has arrived would overflow a buffer of one product before the queue is seen.
+            let careful = !self.resumed && base_rtt > NEAR_S;
+            return if careful { pace.min(f64::max(2.0 * capacity, least_pace)) } else { pace };
+        };
+        if round < told_in + BOUNDED_ROUNDS {
+            pace = pace.min(1.1 * self.dispersion);
         }
+        pace = pace.min(2.0 * capacity.max(0.7 * self.dispersion));
+        self.window = self.window.min((2.0 * pace * base_rtt).max(least_window));
         pace
     }
 }

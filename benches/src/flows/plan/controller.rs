@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fulmar_congestion::{LrcConfig, Mode, Pacer};
+use fulmar_congestion::{LrcConfig, Mode, Pacer, Remembered};
 use fulmar_netsim::flows::{Egress, Offer, Own, Pass, Straight, Transport};
 use quinn_proto::congestion::{BbrConfig, ControllerFactory, CubicConfig, NewRenoConfig};
 use serde::Deserialize;
@@ -43,8 +43,8 @@ impl Controller {
         if self == Self::Lrc { Self::LrcWindow } else { self }
     }
 
-    /// What one connection with it has of its own.
-    pub(super) fn own(self) -> Own {
+    /// What one connection with it has of its own. Only ours makes use of what a connection before it has found.
+    pub(super) fn own(self, memory: Option<Remembered>) -> Own {
         let straight = |controller: Arc<dyn ControllerFactory + Send + Sync>| Own {
             controller,
             egress: Box::new(Straight),
@@ -53,9 +53,14 @@ impl Controller {
             Self::Cubic => straight(Arc::new(CubicConfig::default())),
             Self::NewReno => straight(Arc::new(NewRenoConfig::default())),
             Self::Bbr => straight(Arc::new(BbrConfig::default())),
-            Self::LrcWindow => straight(Arc::new(LrcConfig::new(Mode::Window))),
+            Self::LrcWindow => {
+                let mut config = LrcConfig::new(Mode::Window);
+                config.memory(memory);
+                straight(Arc::new(config))
+            }
             Self::Lrc => {
-                let config = LrcConfig::new(Mode::Paced);
+                let mut config = LrcConfig::new(Mode::Paced);
+                config.memory(memory);
                 let pacer = Pacer::new(config.signals().clone());
                 let egress = Box::new(PacedSocket { pacer, start: Instant::now() });
                 Own { controller: Arc::new(config), egress }
@@ -69,7 +74,7 @@ impl Controller {
             Self::Cubic | Self::NewReno | Self::Bbr => None,
             Self::Lrc | Self::LrcWindow => Some(Transport {
                 packet_threshold: 128,
-                time_threshold: 1.2,
+                time_threshold: 1.25,
                 initial_rtt_ms: 50.0,
                 black_hole_cooldown_s: 5.0,
                 ..Transport::default()

@@ -140,6 +140,13 @@ fn what_is_wrong_is_told_in_one_line() {
             "an expectation is of the flow \"bbr\", which not",
         ),
         (with("[[expect]]\nflow = 'cubic'\nbounds.jain = {}"), "jain is not a figure of a single flow"),
+        (
+            refused(&format!(
+                "sets.known = [{{ controller = 'lrc', memory = {{ rate_mbit_per_s = 1, rtt_ms = -1 }} }}]\n{matrix}"
+            )
+            .replace("'one'", "'known'")),
+            "memory.rtt_ms is out of range",
+        ),
         (with("[[expect]]\nbounds.speed = {}"), "line 8: unknown variant `speed`"),
         (with("[[expect]]\nbounds.share = { most = 1 }"), "line 8: unknown field `most`"),
         (single(""), "a: a scenario has a profile, or `both`, or `up` and `down`"),

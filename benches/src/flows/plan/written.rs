@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use fulmar_congestion::Remembered;
 use fulmar_netsim::{
     Direction, Profile, Way,
     flows::{EndSpec, FlowSpec, Granularity, Scenario, Transport},
@@ -63,6 +64,28 @@ pub(super) struct Flow {
     own_return: Option<Direction>,
     /// Its transport parameters.
     transport: Option<Transport>,
+    /// What a connection before it has found; only `lrc` makes use of it.
+    memory: Option<Memory>,
+}
+
+/// A path as it was.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Memory {
+    rate_mbit_per_s: f64,
+    rtt_ms: f64,
+    #[serde(default)]
+    loss: f64,
+}
+
+impl Memory {
+    fn remembered(self) -> Result<Remembered, PlanError> {
+        Ok(Remembered {
+            capacity_bytes_per_s: self.rate_mbit_per_s * 125_000.0,
+            base_rtt: millis("memory.rtt_ms", self.rtt_ms)?,
+            loss_floor: self.loss,
+        })
+    }
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
@@ -210,10 +233,11 @@ impl Flow {
     fn spec(&self, name: &str, transport: &Transport) -> Result<FlowSpec, PlanError> {
         let own = self.controller.transport();
         let transport = self.transport.as_ref().or(own.as_ref()).unwrap_or(transport);
-        let end = |controller: Controller| EndSpec {
+        let end = |controller: Controller, memory: Option<Remembered>| EndSpec {
             transport: transport.clone(),
-            make: Arc::new(move || controller.own()),
+            make: Arc::new(move || controller.own(memory)),
         };
+        let memory = self.memory.map(Memory::remembered).transpose()?;
         let receiver = self.receiver.unwrap_or(self.controller.receiver());
         let way = match self.way {
             FlowWay::Up => Way::Up,
@@ -225,7 +249,7 @@ impl Flow {
             way,
             far_delay: time("own_rtt_ms", self.own_rtt_ms, 0.0..60_000.0)? / 2000,
             own_return: self.own_return.clone(),
-            ..FlowSpec::new(name, end(self.controller), end(receiver))
+            ..FlowSpec::new(name, end(self.controller, memory), end(receiver, None))
         })
     }
 }

@@ -131,3 +131,71 @@ fn acknowledgements_that_a_receiver_holds_back_are_no_queue() {
     );
     assert!(lrc.window >= INITIAL_PACKETS * 1200.0);
 }
+
+/// A controller at the end of a slow path, with five packets of 1,200 bytes on their way, one each 12 ms; and the time.
+fn on_a_slow_path(config: LrcConfig) -> (Lrc, Instant) {
+    let start = Instant::now();
+    let mut lrc = Lrc::new(config, start, 1200);
+    let at = |step: u32| start + Duration::from_millis(12) * step;
+    for step in 0..500 {
+        lrc.on_sent(at(step), 1200, 0);
+        if step >= 5 {
+            lrc.note_acked(at(step), at(step - 5), 1200, 0.06);
+            lrc.on_end_acks(at(step), 6000, false, None);
+        }
+    }
+    (lrc, at(500))
+}
+
+/// quinn 0.11 looks whether the window has room for a whole packet before it writes acknowledgements, once any other frame waits.
+#[test]
+fn a_receivers_acknowledgements_do_not_wait_for_its_window() {
+    let (mut lrc, now) = on_a_slow_path(LrcConfig::default());
+    let floor = (INITIAL_PACKETS * 1200.0) as u64;
+    assert!(lrc.state() != State::Startup && lrc.window() < floor, "{} bytes", lrc.window());
+    // Nothing but control frames from here on.
+    lrc.on_sent(now, 50, 0);
+    lrc.note_acked(now + Duration::from_millis(60), now, 50, 0.06);
+    lrc.on_end_acks(now + Duration::from_millis(60), 0, true, None);
+    lrc.on_sent(now + Duration::from_millis(70), 50, 0);
+    lrc.note_acked(now + Duration::from_millis(130), now + Duration::from_millis(70), 50, 0.06);
+    lrc.on_end_acks(now + Duration::from_millis(130), 0, true, None);
+    assert!(lrc.window() >= floor, "{} bytes", lrc.window());
+}
+
+/// A client whose last handshake packet is lost while a full window of data is on its way: the repetition must not wait behind that,
+/// because the server can neither read nor acknowledge it.
+#[test]
+fn a_lost_handshake_packet_finds_room_behind_a_full_window() {
+    let start = Instant::now();
+    let mut lrc = Lrc::new(LrcConfig::default(), start, 1200);
+    lrc.on_sent(start, 100, 0);
+    let full = lrc.window();
+    lrc.on_sent(start + Duration::from_millis(1), full - 100, 0);
+    lrc.on_congestion_event(start + Duration::from_millis(200), start, false, 100);
+    let in_flight = full - 100;
+    assert!(lrc.window() >= in_flight + 2 * 1200, "room for {} bytes", lrc.window() - in_flight);
+}
+
+#[test]
+fn what_limits_the_flow_is_told() {
+    let limit = |config: LrcConfig| {
+        let signals = config.signals().clone();
+        let (mut lrc, now) = on_a_slow_path(config);
+        let full = signals.snapshot();
+        lrc.on_sent(now, 1200, 0);
+        lrc.note_acked(now + Duration::from_millis(60), now, 1200, 0.06);
+        lrc.on_end_acks(now + Duration::from_millis(60), 0, true, None);
+        (full, signals.snapshot().limit)
+    };
+    let (full, idle) = limit(LrcConfig::new(Mode::Paced));
+    assert_eq!((full.limit, idle), (Limit::Path, Limit::Application));
+    assert_eq!(full.loss, 0.0);
+    let mut capped = LrcConfig::new(Mode::Paced);
+    capped.max_rate(Some(20_000));
+    assert_eq!(limit(capped).0.limit, Limit::RateCap);
+    let new = LrcConfig::new(Mode::Paced);
+    let signals = new.signals().clone();
+    let _lrc = Lrc::new(new, Instant::now(), 1200);
+    assert_eq!(signals.snapshot().limit, Limit::Startup);
+}

@@ -4,3 +4,4 @@ mod alone;
 mod changes;
 mod others;
 mod rig;
+mod traps;

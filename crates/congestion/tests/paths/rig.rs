@@ -6,17 +6,25 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fulmar_congestion::{LrcConfig, Mode, Pacer};
+use fulmar_congestion::{LrcConfig, Mode, Pacer, Signals};
 use fulmar_netsim::{
     Direction, Loss, Profile, Queue, Way,
-    flows::{Egress, EndSpec, FlowSpec, Offer, Outcome, Own, Pass, Scenario, Straight, Transport, run},
+    flows::{
+        Egress, EndSpec, FlowOutcome, FlowSpec, Offer, Outcome, Own, Pass, Scenario, Straight, Transport, run,
+    },
 };
 use quinn_proto::congestion::CubicConfig;
 
 /// A socket that keeps the controller's pace.
-struct PacedSocket {
+pub(crate) struct PacedSocket {
     pacer: Pacer,
     start: Instant,
+}
+
+impl PacedSocket {
+    pub(crate) fn new(signals: Arc<Signals>) -> Self {
+        Self { pacer: Pacer::new(signals), start: Instant::now() }
+    }
 }
 
 impl Egress for PacedSocket {
@@ -32,23 +40,22 @@ impl Egress for PacedSocket {
     }
 }
 
-/// The transport parameters that the controller asks for (packets that were overtaken are not lost ones).
-fn transport() -> Transport {
+/// The transport parameters that the controller asks for; `traps` tells why.
+pub(crate) fn transport() -> Transport {
     Transport {
         packet_threshold: 128,
-        time_threshold: 1.2,
+        time_threshold: 1.25,
         initial_rtt_ms: 50.0,
         black_hole_cooldown_s: 5.0,
         ..Transport::default()
     }
 }
 
-fn end(mode: Mode) -> EndSpec {
+pub(crate) fn end(mode: Mode) -> EndSpec {
     let own = move || {
         let config = LrcConfig::new(mode);
-        let pacer = Pacer::new(config.signals().clone());
         let egress: Box<dyn Egress> = match mode {
-            Mode::Paced => Box::new(PacedSocket { pacer, start: Instant::now() }),
+            Mode::Paced => Box::new(PacedSocket::new(config.signals().clone())),
             Mode::Window => Box::new(Straight),
         };
         Own { controller: Arc::new(config), egress }
@@ -119,6 +126,11 @@ impl Result {
 
     pub(crate) fn queue_ms(&self, during: Range<f64>) -> f64 {
         self.outcome.series.queue(Way::Up, seconds(during)).mean_ms
+    }
+
+    /// What became of one flow.
+    pub(crate) fn flow(&self, flow: usize) -> &FlowOutcome {
+        &self.outcome.flows[flow]
     }
 
     /// The share of packets that found the queue full.
