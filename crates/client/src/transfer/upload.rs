@@ -25,7 +25,9 @@ use beginning::{Beginning, First, Piece, begin};
 use ranges::Course;
 
 use super::{
-    Event, Observer, Outcome, TransferOptions, Transferred, UploadSource, plan::first_bytes, present,
+    Event, Observer, Outcome, TransferOptions, Transferred, UploadSource,
+    plan::first_bytes,
+    present,
     source::{FileSource, SourcePlace},
 };
 use crate::{
