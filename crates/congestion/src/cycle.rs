@@ -20,7 +20,7 @@ const PROBE_PAUSE_ROUNDS: u64 = 2;
 const IDLE_ROUNDS_BY_NOISE: f64 = 25.0;
 
 /// Rates that random loss makes vary by more than this share are noisy.
-const NOISY: f64 = 0.02;
+const NOISY: f64 = 0.01;
 
 /// The gains of the second, third and later steps of a probe that finds more and more.
 const PROBE_GAINS: [f64; 3] = [1.25, 1.5, 2.0];

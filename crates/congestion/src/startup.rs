@@ -126,9 +126,10 @@ impl Startup {
         }
     }
 
-    /// How many bytes may leave back to back, for what their dispersion tells. None once it is known, or later than with the first window.
+    /// How many bytes may leave back to back, for what their dispersion tells. None once it is known, or later than with the first window or
+    /// the remembered one.
     pub(crate) fn train_bytes(&self, mtu: f64) -> f64 {
-        let is_first = self.window < 2.0 * INITIAL_PACKETS * mtu;
+        let is_first = self.resumed || self.window < 2.0 * INITIAL_PACKETS * mtu;
         if self.dispersion == 0.0 && is_first { TRAIN_PACKETS * mtu } else { 0.0 }
     }
 
