@@ -3,7 +3,7 @@
 //! A lost packet is noticed when later ones are acknowledged. Behind the last ones of a transfer there are none, so quinn
 //! waits for a probe timeout (RFC 9002 section 6.2), about one and a half round trips, and then sends two packets. Here a
 //! sender that has fallen silent with packets in flight sends probes of one byte, in datagrams (RFC 9221) that the peer drops.
-//! Behind a gap the peer acknowledges each at once, so that the loss is noticed after 1.2 round trips, as it would be in the
+//! Behind a gap the peer acknowledges each at once, so that the loss is noticed after one and a quarter round trips, as it would be in the
 //! middle. RFC 8985 calls this a tail loss probe.
 
 use std::{

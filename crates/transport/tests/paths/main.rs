@@ -2,4 +2,5 @@
 
 mod pace;
 mod rig;
+mod streams;
 mod tail;

@@ -34,7 +34,7 @@ async fn repair(bytes: usize) -> Duration {
 }
 
 #[test]
-fn packets_lost_at_the_end_are_repaired_in_one_round_trip_and_a_fifth() {
+fn packets_lost_at_the_end_are_repaired_in_one_round_trip_and_a_quarter() {
     virtual_net::run(async {
         for bytes in [1000, 20_000] {
             let took = repair(bytes).await;
