@@ -103,6 +103,7 @@ fn judge_upload(run: &Run) -> Limit {
     } else if knows_path && run.steady_loss > floor * 1.5 + EXCESS_LOSS {
         Limit::ExcessLoss
     } else if knows_path
+        && !run.is_underfed
         && is_near(run.steady_bytes_per_s, run.last.path.map(|path| path.capacity_bytes_per_s))
     {
         Limit::Path
