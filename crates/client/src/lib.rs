@@ -43,7 +43,7 @@ pub use diagnosis::Knocked;
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{Error, ErrorKind, Pin};
 pub use fulmar_disk::DiskError;
-pub use fulmar_transport::{Algorithm, KnownHost, Phase, Snapshot, SocketBuffers, Stats};
+pub use fulmar_transport::{Algorithm, KnownHost, Limit, Phase, Snapshot, SocketBuffers, Stats};
 pub use session::Session;
 pub use transfer::{
     DownloadTarget, Event, NoObserver, Observer, Outcome, TransferOptions, Transferred, UploadSource,

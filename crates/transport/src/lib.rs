@@ -30,7 +30,7 @@ pub use connection::{Connection, ConnectionLost, Progress, Stalled, Stats};
 pub use endpoint::{
     AcceptError, BindError, DialError, Dialer, EndpointSeed, Incoming, Listener, ResolveError, resolve,
 };
-pub use fulmar_congestion::{Phase, Snapshot};
+pub use fulmar_congestion::{Limit, Phase, Snapshot};
 pub use identity::{Identity, IdentityError, Role};
 pub use known_hosts::{AddMode, KnownHost, KnownHosts, KnownHostsError};
 pub use pool::{BytePool, Lease};

@@ -61,9 +61,9 @@ pub(super) async fn doctor(context: &mut Context, args: &DoctorArgs) -> Result<E
     let report = Report::new(&printer);
     reach(context, &patient, &report).await?;
     let (session, welcome) = admit(context, &patient, &report).await?;
-    let farewell = Farewell(Some(session.clone()));
+    let farewell = Farewell::of(&session, context);
     let examined = examine(context, &patient, &session, &welcome, &report).await;
-    farewell.say().await;
+    farewell.say(&session).await;
     examined.map(|()| ExitCode::Done)
 }
 
@@ -118,14 +118,23 @@ impl Patient {
     }
 }
 
-/// Has the connection closed in order, also when the command is cancelled: a measurement has to be taken back before.
+/// Has the connection closed in order, also when the command is cancelled: a measurement has to be taken back before. It must not be
+/// closed twice at once, since only the first one waits for that.
 struct Farewell(Option<Session>);
 
 impl Farewell {
-    async fn say(mut self) {
-        if let Some(session) = self.0.take() {
-            session.close().await;
+    fn of(session: &Session, context: &mut Context) -> Self {
+        if context.mode == Mode::OneShot {
+            // Closed by the process at its end, which waits for it.
+            context.session = Some(session.clone());
+            return Self(None);
         }
+        Self(Some(session.clone()))
+    }
+
+    async fn say(mut self, session: &Session) {
+        self.0 = None;
+        session.close().await;
     }
 }
 
@@ -180,10 +189,6 @@ async fn admit(
             let since = known_since(context, session.address(), session.fingerprint()).await;
             report.tell(KEY, &key(session.fingerprint(), since.as_deref(), patient));
             report.tell(ADMISSION, &admission(&session, &welcome, own, elapsed));
-            if context.mode == Mode::OneShot {
-                // Closed in order at the end of the process, even when a signal ends this.
-                context.session = Some(session.clone());
-            }
             Ok((session, welcome))
         }
         Err(error) => {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fulmar_client::{Phase, Session};
+use fulmar_client::{Limit, Phase, Session};
 use fulmar_proto::text::Escaped;
 
 use super::hosts::known_since;
@@ -111,7 +111,10 @@ fn path_facts(path: &Path) -> Vec<(&'static str, String)> {
         path.phase.map(|phase| ("phase", phase_words(phase).to_owned())),
         path.rate_bytes_per_s.map(|bytes_per_s| ("rate found", rate(bytes_per_s))),
         path.queue_ns.map(|nanos| ("queue", milliseconds(nanos))),
+        path.jitter_ns.map(|nanos| ("jitter", milliseconds(nanos))),
         path.loss_floor.map(|ratio| ("loss floor", ratio_percent(ratio))),
+        path.loss.map(|ratio| ("loss lately", ratio_percent(ratio))),
+        path.limit.map(|limit| ("limited by", limit_words(limit).to_owned())),
     ];
     let mut facts = vec![("controller", path.controller.to_owned())];
     facts.extend(known.into_iter().flatten());
@@ -124,6 +127,17 @@ fn path_facts(path: &Path) -> Vec<(&'static str, String)> {
         facts.push(("socket drops", units::counted(dropped, "datagram", "datagrams")));
     }
     facts
+}
+
+/// What keeps this side from sending faster, in plain words.
+fn limit_words(limit: Limit) -> &'static str {
+    match limit {
+        Limit::Startup => "nothing yet: the rate is still looked for",
+        Limit::Path => "what the path carries",
+        Limit::Application => "what there is to send, or the receiver takes",
+        Limit::RateCap => "the rate cap",
+        Limit::Rival => "a flow that fills the buffers of the path",
+    }
 }
 
 /// What the controller is doing, in plain words.
@@ -195,6 +209,9 @@ mod tests {
                 queue_ns: Some(445_678),
                 rate_bytes_per_s: Some(12_250_000),
                 loss_floor: Some(0.0069),
+                loss: Some(0.0123),
+                jitter_ns: Some(300_000),
+                limit: Some(Limit::Path),
                 max_rate_bytes_per_s: None,
                 black_holes: 0,
                 receive_buffer_bytes: Some(8_388_608),
@@ -229,7 +246,10 @@ controller       lrc
 phase            sending at the rate found
 rate found       12.2 MB/s
 queue            0.445 ms
+jitter           0.300 ms
 loss floor       0.69 %
+loss lately      1.23 %
+limited by       what the path carries
 rate cap         none
 socket buffers   8.39 MB to receive, 8.39 MB to send
 socket drops     1 datagram

@@ -1,6 +1,6 @@
 //! What is known of the path of a connection, and of the socket at this end of it.
 
-use fulmar_client::{Algorithm, Phase, SocketBuffers, Stats};
+use fulmar_client::{Algorithm, Limit, Phase, SocketBuffers, Stats};
 use serde::{Serialize, Serializer};
 
 use super::units;
@@ -20,6 +20,13 @@ pub(crate) struct Path {
     pub(crate) rate_bytes_per_s: Option<u64>,
     /// The ratio of packets that the path loses whatever is sent.
     pub(crate) loss_floor: Option<f64>,
+    /// The ratio of packets that were lost lately.
+    pub(crate) loss: Option<f64>,
+    /// How much round trips vary.
+    pub(crate) jitter_ns: Option<u64>,
+    /// What keeps this side from sending faster.
+    #[serde(serialize_with = "limit_word")]
+    pub(crate) limit: Option<Limit>,
     pub(crate) max_rate_bytes_per_s: Option<u64>,
     /// How often the path seemed to have stopped carrying large packets.
     pub(crate) black_holes: u64,
@@ -40,6 +47,9 @@ impl Path {
             queue_ns: path.map(|path| units::nanos(path.queue)),
             rate_bytes_per_s: path.map(|path| path.capacity_bytes_per_s as u64),
             loss_floor: path.map(|path| path.loss_floor),
+            loss: path.map(|path| path.loss),
+            jitter_ns: path.map(|path| units::nanos(path.jitter)),
+            limit: path.map(|path| path.limit),
             max_rate_bytes_per_s: stats.max_rate_bytes_per_s,
             black_holes: stats.black_holes,
             receive_buffer_bytes: bytes(|buffers| buffers.receive_bytes),
@@ -57,6 +67,17 @@ pub(crate) fn controller_word(algorithm: Algorithm) -> &'static str {
         Algorithm::NewReno => "newreno",
         Algorithm::Bbr => "bbr",
     }
+}
+
+fn limit_word<S: Serializer>(limit: &Option<Limit>, serializer: S) -> Result<S::Ok, S::Error> {
+    let word = limit.map(|limit| match limit {
+        Limit::Startup => "startup",
+        Limit::Path => "path",
+        Limit::Application => "application",
+        Limit::RateCap => "rate-cap",
+        Limit::Rival => "rival",
+    });
+    word.serialize(serializer)
 }
 
 fn phase_word<S: Serializer>(phase: &Option<Phase>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -80,7 +101,7 @@ mod tests {
         let fresh = Path::new(&Stats::default(), None, None);
         assert_eq!(
             serde_json::to_string(&fresh).expect("encodes"),
-            r#"{"controller":"lrc","phase":null,"min_rtt_ns":0,"queue_ns":null,"rate_bytes_per_s":null,"loss_floor":null,"max_rate_bytes_per_s":null,"black_holes":0,"receive_buffer_bytes":null,"send_buffer_bytes":null,"dropped_datagrams":null}"#
+            r#"{"controller":"lrc","phase":null,"min_rtt_ns":0,"queue_ns":null,"rate_bytes_per_s":null,"loss_floor":null,"loss":null,"jitter_ns":null,"limit":null,"max_rate_bytes_per_s":null,"black_holes":0,"receive_buffer_bytes":null,"send_buffer_bytes":null,"dropped_datagrams":null}"#
         );
     }
 
@@ -91,6 +112,9 @@ mod tests {
             loss_floor: 0.01,
             queue: Duration::from_millis(2),
             phase: Phase::Rival,
+            loss: 0.02,
+            jitter: Duration::from_micros(300),
+            limit: Limit::RateCap,
             ..Snapshot::default()
         };
         let stats = Stats { path: Some(snapshot), algorithm: Algorithm::Bbr, ..Stats::default() };
@@ -99,6 +123,8 @@ mod tests {
         assert_eq!((path.controller, path.phase), ("bbr", Some(Phase::Rival)));
         assert_eq!((path.rate_bytes_per_s, path.queue_ns), (Some(12_500_000), Some(2_000_000)));
         assert!(serde_json::to_string(&path).expect("encodes").contains(r#""phase":"rival""#));
+        assert!(serde_json::to_string(&path).expect("encodes").contains(r#""limit":"rate-cap""#));
+        assert_eq!((path.loss, path.jitter_ns), (Some(0.02), Some(300_000)));
         assert_eq!((path.receive_buffer_bytes, path.send_buffer_bytes), (Some(5), Some(6)));
         assert_eq!((path.loss_floor, path.dropped_datagrams), (Some(0.01), Some(7)));
     }

@@ -103,6 +103,7 @@ fn judge_upload(run: &Run) -> Limit {
     } else if knows_path && run.steady_loss > floor * 1.5 + EXCESS_LOSS {
         Limit::ExcessLoss
     } else if knows_path
+        && !run.is_underfed
         && is_near(run.steady_bytes_per_s, run.last.path.map(|path| path.capacity_bytes_per_s))
     {
         Limit::Path
@@ -206,8 +207,8 @@ impl Limit {
                 Finding::warning(format!("the controller {word}, which slows down at every loss"))
                     .hint("lrc, the default, does not (docs/TUNING.md)")
             }
-            Self::Window => Finding::warning("the receiver's window, which is full all the time on a path that long")
-                .hint("several connections at once carry more, one cannot (docs/TUNING.md)"),
+            Self::Window => Finding::warning("the receiver lets no more be under way than that, and a path so long holds more")
+                .hint("its windows grow with its memory: serve --max-memory there (docs/TUNING.md)"),
             Self::Receiver => Finding::warning("the server: it stores no faster, the path would carry more")
                 .hint("look there what is slow, its disk or its processors: iostat -x 1, top"),
             Self::FarSide => Finding::good("the server or the path: no queue was seen and nothing was dropped here")

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fulmar_client::{Algorithm, Phase, Stats};
+use fulmar_client::{Algorithm, Limit, Phase, Stats};
 use serde_json::{Value, json};
 
 use super::findings::span;
@@ -57,6 +57,8 @@ pub(super) struct Run {
     pub(super) queue: Duration,
     /// Another flow was there for most of the second half.
     pub(super) has_rival: bool,
+    /// For most of the second half the controller would have sent more, had there been more or had the receiver taken it.
+    pub(super) is_underfed: bool,
     /// At the end.
     pub(super) last: Stats,
     pub(super) machine: Machine,
@@ -76,7 +78,9 @@ impl Run {
         let ratio = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
         let between = |of: fn(&Stats) -> u64, from: &Stats| of(&last.stats).saturating_sub(of(from));
         let (sent, lost) = (|stats: &Stats| stats.sent_packets, |stats: &Stats| stats.lost_packets);
-        let rivals = steady.iter().filter(|sample| phase(&sample.stats) == Some(Phase::Rival)).count();
+        let mostly = |holds: fn(&Stats) -> bool| {
+            2 * steady.iter().filter(|sample| holds(&sample.stats)).count() > steady.len()
+        };
         let queues: Duration = steady.iter().map(|sample| queue(way, &sample.stats)).sum();
         let (sent_packets, lost_packets) = (between(sent, &first.stats), between(lost, &first.stats));
         let moved_bytes = moved(way, &last.stats).saturating_sub(moved(way, &first.stats));
@@ -95,7 +99,8 @@ impl Run {
             steady_bytes_per_s: if seconds > 0.0 { carried as f64 / seconds } else { 0.0 },
             steady_loss: ratio(between(lost, &from.stats), between(sent, &from.stats)),
             queue: queues / u32::try_from(steady.len()).unwrap_or(u32::MAX).max(1),
-            has_rival: 2 * rivals > steady.len(),
+            has_rival: mostly(|stats| phase(stats) == Some(Phase::Rival)),
+            is_underfed: mostly(|stats| stats.path.is_some_and(|path| path.limit == Limit::Application)),
             last: last.stats,
             machine,
         }
@@ -206,6 +211,20 @@ mod tests {
             ..Stats::default()
         };
         Sample { at: Duration::from_secs(at_s), stats }
+    }
+
+    #[test]
+    fn what_holds_for_most_of_the_second_half_counts() {
+        let underfed = |from: usize| {
+            let mut samples = samples();
+            for sample in &mut samples[from..] {
+                sample.stats.path =
+                    sample.stats.path.map(|path| Snapshot { limit: Limit::Application, ..path });
+            }
+            Run::new(Way::Up, 1, &samples, Machine::default()).is_underfed
+        };
+        // The second half are the last three.
+        assert!(underfed(3) && !underfed(4) && !underfed(5));
     }
 
     fn samples() -> [Sample; 5] {

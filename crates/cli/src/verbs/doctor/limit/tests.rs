@@ -57,6 +57,8 @@ fn a_path_that_is_full_is_the_limit_and_no_fault() {
     assert_eq!(judge(&upload()), Limit::Path);
     assert_eq!(judge(&Run { steady_bytes_per_s: 8.0e6, ..upload() }), Limit::Path);
     assert_eq!(judge(&Run { steady_bytes_per_s: 7.9e6, ..upload() }), Limit::Receiver);
+    // What a path carries is known no better than what is sent on it.
+    assert_eq!(judge(&Run { is_underfed: true, ..upload() }), Limit::Receiver);
     let finding = Limit::Path.finding(&upload(), "");
     assert_eq!(
         (finding.verdict, finding.message.as_str()),
