@@ -240,7 +240,8 @@ fn a_measurement_that_is_interrupted_is_taken_back() {
     let online = Online::new();
     let args = ["doctor", &online.server.addr, "--seconds", "3600", "--limit", "2GiB"];
     let doctor = online.fulmar(ALICE, args).spawn();
-    let seen = online.server.process.stderr.wait_for(0, "upload /fulmar-doctor-");
+    // A range of it is there, so that there is something to be taken back.
+    let seen = online.server.process.stderr.wait_for(0, "  1.05 MB  ok");
     assert!(seen.is_some(), "an upload has begun");
     doctor.signal(Signal::INT);
     doctor.wait().expect(130).complains("cancelled");
