@@ -51,7 +51,7 @@ pub const STREAM_RECEIVE_WINDOW: u32 = 2 * MIB + 128 * KIB;
 pub const ETHERNET_DATAGRAM_BYTES: u16 = 1452;
 
 /// The largest datagram ever tried and taken, in bytes of UDP payload. Most of the work is per packet: on loopback, 32,000
-/// took a tenth less processor time than 6,500, and that half of what 1,452 takes; 65,000 no less than 32,000. The
+/// took a tenth less processor time than 6,500 on a busy machine, and that half of what 1,452 takes; 65,000 no less than 32,000. The
 /// socket cuts what quinn hands the kernel in one call, up to ten packets, into what the kernel takes.
 pub const MAX_DATAGRAM_BYTES: u16 = 32_000;
 

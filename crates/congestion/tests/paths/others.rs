@@ -9,8 +9,7 @@ use crate::rig::{buffer, cubic, from, link, lrc, play};
 
 #[test]
 fn two_flows_share_evenly_whoever_comes_first() {
-    // In a buffer of a tenth, 0.90 is what is asked for, since a single burst of losses unbalances them for seconds.
-    for (share, least, start_s, seed) in [(1.0, 0.97, 0.3, 1), (0.1, 0.90, 0.3, 2), (1.0, 0.97, 8.0, 3)] {
+    for (share, least, start_s, seed) in [(1.0, 0.97, 0.3, 1), (0.1, 0.95, 0.3, 2), (1.0, 0.97, 8.0, 3)] {
         let link = buffer(share, link(30.0, 50.0, 0.0));
         let flows = vec![lrc(Mode::Paced), from(start_s, lrc(Mode::Paced))];
         let jain = play(&link, flows, 35.0, seed).jain(18.0..35.0);
