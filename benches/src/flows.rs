@@ -3,7 +3,6 @@
 //! ```text
 //! plan         which cases: a matrix of links and sets of flows, or single scenarios; TOML
 //! limit        the most that a link could have carried over an interval
-//! work         all cases with all seeds, on several threads
 //! figures      what a run comes to
 //! expect       bounds on that, from the plan
 //! table, chart how it is shown
@@ -18,15 +17,17 @@ mod figures;
 mod limit;
 mod plan;
 mod table;
-mod work;
 
 use std::{fs::File, io::BufWriter, io::Write as _};
 
 use anyhow::{Context as _, Result, bail};
+use fulmar_netsim::flows;
 
 pub(crate) use args::FlowsArgs;
 use figures::Row;
 use plan::Case;
+
+use crate::grid;
 
 /// Runs a plan, prints its table, and fails when an expectation is missed.
 pub(crate) fn run(args: &FlowsArgs) -> Result<()> {
@@ -51,7 +52,7 @@ pub(crate) fn run(args: &FlowsArgs) -> Result<()> {
     let mut json = args.json.as_deref().map(crate::report::create).transpose()?;
     print!("{}", table::head(&plan));
     let mut tally = expect::Tally::default();
-    work::run(&plan.cases, seeds, args.threads, |case, rows| {
+    grid::run(&plan.cases, seeds, args.threads, one, |case, rows| {
         let misses = expect::misses(&plan.expectations, &case.name, rows);
         tally.add(&plan, &case.name, &misses);
         print!("{}", table::line(case, rows, &expect::targets(&plan.expectations, &case.name), &misses));
@@ -63,6 +64,12 @@ pub(crate) fn run(args: &FlowsArgs) -> Result<()> {
         bail!("{} of the plan's expectations were missed; the table says which", tally.misses);
     }
     Ok(())
+}
+
+/// Runs a case with one seed.
+fn one(case: &Case, seed: u64) -> Result<Row> {
+    let outcome = flows::run(&case.scenario, seed).with_context(|| case.name.clone())?;
+    Ok(Row::of(case, seed, &outcome))
 }
 
 /// Writes runs, one JSON object per line.

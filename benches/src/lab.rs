@@ -10,6 +10,7 @@
 //! check        how true the link is: round trip, loss, one TCP flow
 //!   flow, datagrams   the traffic for that
 //! wire         two namespaces without a link in between, for the bench over loopback
+//! measuring    what the comparisons below are told
 //! table        fulmar, TCP and TLS over TCP side by side on six links
 //! cc           the matrix of links with a target for each
 //! many         many small files, beside rsync and scp
@@ -24,6 +25,7 @@ mod flow;
 mod hold;
 mod inside;
 mod many;
+mod measuring;
 mod plan;
 mod processes;
 mod run;

@@ -3,6 +3,7 @@
 mod args;
 mod contest;
 mod flows;
+mod grid;
 mod lab;
 mod loopback;
 mod measure;

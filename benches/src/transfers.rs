@@ -3,7 +3,7 @@
 //! ```text
 //! plan     which files over which links, and what has to be reached; TOML
 //! world    one transfer: a network, a server, a client
-//! work     all cases with all seeds, on several threads
+//! work     all cases with all seeds, in one folder
 //! figures  what the runs of a case come to
 //! table    how it is shown
 //! ```

@@ -32,7 +32,7 @@ const MISSED: u8 = 1;
 /// Measures and reports. Returns the exit code.
 pub(super) fn cc(args: &CcArgs) -> Result<u8> {
     let plan = Plan::new(args)?;
-    let conditions = Conditions::here(&args.dir)?;
+    let conditions = Conditions::here(&args.measuring.dir)?;
     // Before any thread is started: a user namespace is entered by single threads only.
     let access = Access::obtain()?;
     let mut json = args.json.as_deref().map(report::create).transpose()?;
@@ -63,7 +63,12 @@ fn measure(
     mut json: Option<&mut BufWriter<File>>,
 ) -> Result<Vec<Row>> {
     eprintln!("making the source files, and every transfer once without a link");
-    let setup = Setup { dir: &args.dir, seed: args.seed, cells: &plan.cells(), repeats: args.repeats };
+    let setup = Setup {
+        dir: &args.measuring.dir,
+        seed: args.measuring.seed,
+        cells: &plan.cells(),
+        repeats: args.measuring.repeats,
+    };
     let course = Course::prepare(&setup, access, interruption)?;
     eprintln!("over the links: {} transfers", plan.transfers().count());
     let mut rows = Vec::new();

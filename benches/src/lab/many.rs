@@ -41,7 +41,7 @@ const MISSED: u8 = 1;
 /// Measures and reports. Returns the exit code.
 pub(super) fn many(args: &ManyArgs) -> Result<u8> {
     let mut plan = Plan::new(args);
-    let conditions = Conditions::here(&args.dir)?;
+    let conditions = Conditions::here(&args.measuring.dir)?;
     // Before any thread is started: a user namespace is entered by single threads only.
     let access = Access::obtain()?;
     let mut json = args.json.as_deref().map(report::create).transpose()?;
@@ -69,10 +69,10 @@ fn measure(
     interruption: &Interruption,
     mut json: Option<&mut BufWriter<File>>,
 ) -> Result<Vec<Row>> {
-    let folder = tempfile::Builder::new().prefix("fulmar-bench-").tempdir_in(&args.dir);
-    let folder = folder.with_context(|| format!("cannot write to {}", args.dir.display()))?;
+    let folder = tempfile::Builder::new().prefix("fulmar-bench-").tempdir_in(&args.measuring.dir);
+    let folder = folder.with_context(|| format!("cannot write to {}", args.measuring.dir.display()))?;
     eprintln!("making the files and the keys");
-    let trees = Trees::make(folder.path(), args.seed, plan.counts())?;
+    let trees = Trees::make(folder.path(), args.measuring.seed, plan.counts())?;
     let ssh = match Ssh::prepare(&folder.path().join("ssh"), access) {
         Ok(ssh) => Some(ssh),
         Err(why) => {
@@ -92,9 +92,9 @@ fn measure(
     visits.enrol().context("cannot enrol fulmar's client")?;
     let mut rows = Vec::new();
     for planned in plan.transfers() {
-        for attempt in 0..=args.repeats {
+        for attempt in 0..=args.measuring.repeats {
             let mut row = visits.one(planned, attempt)?;
-            row.counts = row.lab.spoilt.is_empty() || attempt == args.repeats;
+            row.counts = row.lab.spoilt.is_empty() || attempt == args.measuring.repeats;
             eprintln!("round {} of {}: {}", planned.round + 1, plan.rounds(), text::said(&row));
             if let Some(out) = &mut json {
                 report::write_rows(*out, std::slice::from_ref(&row))?;

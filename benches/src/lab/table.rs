@@ -45,7 +45,7 @@ struct Report {
 pub(super) fn table(args: &TableArgs) -> Result<u8> {
     let links = args.links.iter().map(|name| super::plan::find(name)).collect::<Result<Vec<Profile>>>()?;
     let plan = Plan::new(links, args);
-    let conditions = Conditions::here(&args.dir)?;
+    let conditions = Conditions::here(&args.measuring.dir)?;
     // Before any thread is started: a user namespace is entered by single threads only.
     let access = Access::obtain()?;
     let mut json = args.json.as_deref().map(report::create).transpose()?;
@@ -76,7 +76,12 @@ fn measure(
     mut json: Option<BufWriter<File>>,
 ) -> Result<Vec<Row>> {
     eprintln!("making the source files, and every transfer once without a link");
-    let setup = Setup { dir: &args.dir, seed: args.seed, cells: &plan.cells(), repeats: args.repeats };
+    let setup = Setup {
+        dir: &args.measuring.dir,
+        seed: args.measuring.seed,
+        cells: &plan.cells(),
+        repeats: args.measuring.repeats,
+    };
     let course = Course::prepare(&setup, access, interruption)?;
     eprintln!("over the links: {} transfers of at most {} s each", plan.transfers().count(), plan.limit_s());
     let mut rows = Vec::new();

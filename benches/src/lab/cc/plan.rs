@@ -99,8 +99,8 @@ impl Plan {
         Ok(Self {
             spots,
             directions: args.direction.directions(),
-            rounds: args.rounds.unwrap_or(rounds),
-            seed: args.seed,
+            rounds: args.measuring.rounds.unwrap_or(rounds),
+            seed: args.measuring.seed,
             limits,
         })
     }

@@ -103,8 +103,8 @@ impl Plan {
         Self {
             tasks: tasks.concat(),
             quick: args.quick,
-            rounds: args.rounds.unwrap_or(if args.quick { 1 } else { 3 }),
-            seed: args.seed,
+            rounds: args.measuring.rounds.unwrap_or(if args.quick { 1 } else { 3 }),
+            seed: args.measuring.seed,
             limit_s: args.limit_s,
             left_out: None,
         }

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::plan::Entrant;
-use crate::contest::{Direction, Size};
+use crate::{
+    contest::{Direction, Size},
+    lab::measuring::Measuring,
+};
 
 /// Six links, from next to no loss to what is beyond TCP CUBIC.
 const LINKS: &str = "wan,lossy-1,lossy-5,lossy-10,intercontinental,satellite";
@@ -31,25 +34,14 @@ pub(in crate::lab) struct TableArgs {
     /// with --quick in 2 s]
     #[arg(long, value_name = "SIZE")]
     pub(super) size: Option<Size>,
-    /// How often everything is measured; the link's chance is the same for all contenders of a round [default: 3; with
-    /// --quick 1]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub(super) rounds: Option<u32>,
     /// A transfer that is not finished after this is stopped, and what has arrived counts [default: 30; with --quick 8]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(super) limit_s: Option<u64>,
     /// A look rather than a measurement
     #[arg(long)]
     pub(super) quick: bool,
-    /// How often a transfer is made again for which the emulator was not on time
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=100))]
-    pub(super) repeats: u32,
-    /// What the bytes of the files and the chance of the first round come from
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(0..=1 << 32))]
-    pub(super) seed: u64,
-    /// Where the files are, sources and results
-    #[arg(long, value_name = "DIR", default_value = "/dev/shm")]
-    pub(super) dir: PathBuf,
+    #[command(flatten)]
+    pub(super) measuring: Measuring,
     /// Write the conditions and then every transfer to FILE, one JSON object per line
     #[arg(long, value_name = "FILE")]
     pub(super) json: Option<PathBuf>,

@@ -101,8 +101,8 @@ impl Plan {
             entrants: in_order(&args.contenders),
             size: args.size,
             seconds,
-            rounds: args.rounds.unwrap_or(rounds),
-            seed: args.seed,
+            rounds: args.measuring.rounds.unwrap_or(rounds),
+            seed: args.measuring.seed,
             limit_s: args.limit_s.unwrap_or(limit_s),
         }
     }

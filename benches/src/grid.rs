@@ -3,22 +3,22 @@
 use std::{
     collections::BTreeMap,
     ops::Range,
-    sync::atomic::{AtomicUsize, Ordering},
-    sync::mpsc,
+    sync::{
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
     thread,
 };
 
 use anyhow::{Context as _, Result};
-use fulmar_netsim::flows;
 
-use super::{Case, Row};
-
-/// Runs every case with every seed. `done` gets the rows of one case after the other, in the order of the cases and of the
-/// seeds, however the threads come along.
-pub(super) fn run(
+/// Runs every case with every seed through `one`, on so many threads or one for each core. `done` gets the rows of one case after the
+/// other, in the order of the cases and of the seeds, however the threads come along.
+pub(crate) fn run<Case: Sync, Row: Send>(
     cases: &[Case],
     seeds: Range<u64>,
     threads: Option<u16>,
+    one: impl Fn(&Case, u64) -> Result<Row> + Sync,
     mut done: impl FnMut(&Case, &[Row]) -> Result<()>,
 ) -> Result<()> {
     let per_case = usize::try_from(seeds.end - seeds.start)?;
@@ -28,7 +28,7 @@ pub(super) fn run(
     let threads = threads.map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from);
     thread::scope(|scope| {
         for _ in 0..threads.min(jobs) {
-            let (next, seeds, to_us) = (&next, &seeds, to_us.clone());
+            let (next, one, seeds, to_us) = (&next, &one, seeds.clone(), to_us.clone());
             scope.spawn(move || {
                 loop {
                     let job = next.fetch_add(1, Ordering::Relaxed);
@@ -50,7 +50,7 @@ pub(super) fn run(
 }
 
 /// Hands rows on in the order of the jobs.
-fn collect(
+fn collect<Case, Row>(
     cases: &[Case],
     per_case: usize,
     rows: &mpsc::Receiver<(usize, Result<Row>)>,
@@ -70,7 +70,30 @@ fn collect(
     Ok(())
 }
 
-fn one(case: &Case, seed: u64) -> Result<Row> {
-    let outcome = flows::run(&case.scenario, seed).with_context(|| case.name.clone())?;
-    Ok(Row::of(case, seed, &outcome))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_come_in_the_order_of_cases_and_seeds() {
+        let mut seen = Vec::new();
+        let one = |case: &u64, seed| {
+            // The first ones take longest.
+            thread::sleep(std::time::Duration::from_millis(8 - 2 * case));
+            Ok(100 * case + seed)
+        };
+        let done = |case: &u64, rows: &[u64]| {
+            seen.push((*case, rows.to_vec()));
+            Ok(())
+        };
+        run(&[1, 2, 3], 5..7, Some(3), one, done).expect("no case fails");
+        assert_eq!(seen, [(1, vec![105, 106]), (2, vec![205, 206]), (3, vec![305, 306])]);
+    }
+
+    #[test]
+    fn the_first_failure_ends_it() {
+        let one = |case: &u64, _| if *case == 2 { Err(anyhow::anyhow!("the second")) } else { Ok(*case) };
+        let error = run(&[1, 2, 3], 1..3, Some(1), one, |_, _| Ok(())).expect_err("a failure");
+        assert_eq!(error.to_string(), "the second");
+    }
 }
