@@ -15,7 +15,7 @@ use fulmar_client::{
 };
 use fulmar_disk::Offload;
 use fulmar_netsim::{
-    Stream,
+    Counters, Stream,
     virtual_net::{self, Network, VirtualRuntime},
 };
 use fulmar_proto::{
@@ -31,7 +31,7 @@ use fulmar_proto::{
 use fulmar_server::{NoAudit, Server, ServerConfig, TrustStore};
 use fulmar_store::{Clock, CommitUpload, Entropy, Environment, MemoryStore, NewUpload, UploadKey, Uploads};
 use fulmar_transport::{Dialer, EndpointSeed, Listener};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::{
     figures::Row,
@@ -50,6 +50,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How a file that the server has is cut, in bytes.
 const PLACED_RANGE_BYTES: u64 = 1 << 20;
+
+/// What goes before where the path is known, in bytes: long enough to find out what the path carries.
+const BEFORE_BYTES: u64 = 20_000_000;
+
+/// How long after.
+const BETWEEN: Duration = Duration::from_secs(1);
 
 /// 1 January 2027, in seconds since 1970: when every run begins.
 const BEGINNING_S: i64 = 1_798_761_600;
@@ -71,6 +77,12 @@ pub(super) fn run(scene: &Scene<'_>, case: &Case, seed: u64) -> Result<Row> {
     if case.bunched { virtual_net::run(transfer) } else { virtual_net::run_exactly(transfer) }
 }
 
+/// How long connecting took, and all of it.
+struct Times {
+    connected: Duration,
+    elapsed: Duration,
+}
+
 struct World<'a> {
     seed: u64,
     folder: &'a Path,
@@ -90,37 +102,61 @@ impl<'a> World<'a> {
     }
 
     async fn transfer(&self, case: &Case) -> Result<Row> {
-        let (local, path) = (self.folder.join("file"), "file".parse::<RelPath>()?);
-        let bytes = data(case.bytes);
-        match case.way {
-            Way::Up => fs::write(&local, &bytes)?,
-            Way::Down => self.place(&path, &bytes).await?,
-        }
-        let root = Digest::of(&bytes);
-        drop(bytes);
         let serving = self.serve()?;
         let client = self.client()?;
         let endpoint: Endpoint = SERVER.to_string().parse()?;
         // As to any server but at the very first time.
         client.trust_server(endpoint.address(), self.scene.identities.server.fingerprint())?;
-        let started = Instant::now();
-        let session = client.connect_early(&endpoint, &Trust::KnownOnly).await?;
-        let connected = started.elapsed();
-        let done = move_file(&session, case.way, &local, &path).await?;
-        let elapsed = started.elapsed();
-        ensure!(done.root == root && done.bytes == case.bytes, "another file has arrived than was sent");
-        let row = self.row(case, connected, elapsed)?;
-        session.close().await;
+        if case.known {
+            self.move_one(&client, case.way, "before", BEFORE_BYTES).await?;
+            sleep(BETWEEN).await;
+        }
+        let before = self.sent(case.way)?;
+        let times = self.move_one(&client, case.way, "file", case.bytes).await?;
+        let row = self.row(case, &times, &before)?;
         serving.abort();
         Ok(row)
     }
 
-    fn row(&self, case: &Case, connected: Duration, elapsed: Duration) -> Result<Row> {
+    /// Moves one file on a connection of its own.
+    async fn move_one(&self, client: &Client, way: Way, name: &str, length: u64) -> Result<Times> {
+        let (local, path) = (self.folder.join(name), name.parse::<RelPath>()?);
+        let bytes = data(length);
+        match way {
+            Way::Up => fs::write(&local, &bytes)?,
+            Way::Down => self.place(&path, &bytes).await?,
+        }
+        let root = Digest::of(&bytes);
+        drop(bytes);
+        let endpoint: Endpoint = SERVER.to_string().parse()?;
+        let started = Instant::now();
+        let session = client.connect_early(&endpoint, &Trust::KnownOnly).await?;
+        let connected = started.elapsed();
+        let done = move_file(&session, way, &local, &path).await?;
+        let elapsed = started.elapsed();
+        ensure!(done.root == root && done.bytes == length, "another file has arrived than was sent");
+        session.close().await;
+        Ok(Times { connected, elapsed })
+    }
+
+    /// What the sender's side of the link has been offered so far.
+    fn sent(&self, way: Way) -> Result<Counters> {
         let (up, down) = self.network.counters(CLIENT, SERVER.ip()).context("no link")?;
-        let (way, sender) = match case.way {
-            Way::Up => (fulmar_netsim::Way::Up, up),
-            Way::Down => (fulmar_netsim::Way::Down, down),
+        Ok(match way {
+            Way::Up => up,
+            Way::Down => down,
+        })
+    }
+
+    fn row(&self, case: &Case, times: &Times, before: &Counters) -> Result<Row> {
+        let way = match case.way {
+            Way::Up => fulmar_netsim::Way::Up,
+            Way::Down => fulmar_netsim::Way::Down,
         };
+        let sender = self.sent(case.way)?;
+        let packets = sender.offered_packets - before.offered_packets;
+        let overflow = sender.lost_queue_full_packets - before.lost_queue_full_packets;
+        let Times { connected, elapsed } = *times;
         let limit = case.profile.limit_bytes_per_s(way).context("a link without a rate")?;
         Ok(Row {
             case: case.name.clone(),
@@ -130,8 +166,8 @@ impl<'a> World<'a> {
             seconds: elapsed.as_secs_f64(),
             share: case.bytes as f64 / elapsed.as_secs_f64() / limit,
             connected_s: connected.as_secs_f64(),
-            packets: sender.offered_packets,
-            overflow: sender.lost_queue_full_packets as f64 / sender.offered_packets.max(1) as f64,
+            packets,
+            overflow: overflow as f64 / packets.max(1) as f64,
         })
     }
 
@@ -180,6 +216,7 @@ impl<'a> World<'a> {
             anonymous: Grants::NONE,
             max_connections: 10,
             max_memory_bytes: 256 << 20,
+            remember_paths: true,
         };
         let trust = TrustStore::open(&config.state_dir)?;
         let (store, environment) = (self.store.clone(), self.environment.clone());

@@ -88,6 +88,7 @@ fn config(args: &ServeArgs, state_dir: PathBuf, read_only: bool) -> ServerConfig
         anonymous: args.anonymous.grants(),
         max_connections: args.max_connections,
         max_memory_bytes: args.max_memory,
+        remember_paths: true,
     }
 }
 

@@ -14,8 +14,8 @@ use fulmar_proto::{
     text::Text,
 };
 use fulmar_transport::{
-    AddMode, BytePool, Connection, DialError, Dialer, Identity, KnownHost, KnownHosts, KnownHostsError, Role,
-    Sending, ServerTrust, StreamError, resolve,
+    AddMode, BytePool, Connection, DialError, Dialer, Identity, KnownHost, KnownHosts, KnownHostsError,
+    Paths, Role, Sending, ServerTrust, StreamError, resolve,
 };
 use tokio::time::{Instant, timeout_at};
 
@@ -28,6 +28,9 @@ use crate::{
 
 /// The file of the state folder that holds the keys of known servers.
 const KNOWN_HOSTS_FILE: &str = "known_hosts";
+
+/// The file of the state folder that holds what was found out about paths.
+const PATHS_FILE: &str = "paths";
 
 /// How much memory for pieces of files is kept while it is not used, in bytes. In a transfer one piece goes when the next
 /// comes, so a few ranges are enough.
@@ -48,13 +51,15 @@ pub struct ClientConfig {
     pub max_memory_bytes: u64,
     /// How this side sends, and what it asks of the server.
     pub sending: Sending,
+    /// Whether a connection begins with what the last one to the same server has found out about the path.
+    pub remember_paths: bool,
 }
 
 /// What a client holds in memory unless told otherwise, in bytes: enough for six times what a path of 1 Gbit/s and 200 ms holds.
 pub const MAX_MEMORY_BYTES: u64 = 256 << 20;
 
 impl ClientConfig {
-    /// A client with this state folder: 10 s to connect, 4 threads, 256 MiB, no name.
+    /// A client with this state folder: 10 s to connect, 4 threads, 256 MiB, no name. It remembers paths.
     #[must_use]
     pub fn new(state_dir: PathBuf) -> Self {
         Self {
@@ -64,6 +69,7 @@ impl ClientConfig {
             threads: 4,
             max_memory_bytes: MAX_MEMORY_BYTES,
             sending: Sending::default(),
+            remember_paths: true,
         }
     }
 }
@@ -179,7 +185,7 @@ impl Client {
     ) -> Result<Reached, Error> {
         let address = endpoint.address();
         let demanded = demanded(endpoint, trust)?;
-        let known = self.known(address).await?;
+        let (known, paths) = self.known(address).await?;
         let (server_trust, is_new) = demand(address, demanded, &known)?;
         let is_new = is_new && (demanded.is_some() || *trust == Trust::RecordNew);
         let dialled = self.dial(address, server_trust, trust).await;
@@ -188,6 +194,7 @@ impl Client {
             Endpoint::Invite(invite) => invite.token.as_ref(),
             Endpoint::Address(_) => None,
         };
+        connection.recall(paths.get(connection.path_key(), now_s()));
         connection.lend(self.pool.clone());
         let hello = greet(&connection, &self.hello(&connection, token)?).await?;
         let session = Session::start(self.clone(), address.clone(), connection, hello, deadline);
@@ -244,13 +251,29 @@ impl Client {
         self.config.state_dir.join(KNOWN_HOSTS_FILE)
     }
 
-    async fn known(&self, address: &HostPort) -> Result<Vec<KnownHost>, Error> {
+    /// The keys that are known for a server, and all paths that are.
+    async fn known(&self, address: &HostPort) -> Result<(Vec<KnownHost>, Paths), Error> {
         let (file, address) = (self.known_hosts_file(), address.clone());
-        let look_up = move || -> Result<Vec<KnownHost>, KnownHostsError> {
+        let paths = self.paths_file();
+        let look_up = move || -> Result<(Vec<KnownHost>, Paths), KnownHostsError> {
             let hosts = KnownHosts::load(&file)?;
-            Ok(hosts.entries().filter(|host| host.host_port == address).cloned().collect())
+            let known = hosts.entries().filter(|host| host.host_port == address).cloned().collect();
+            Ok((known, paths.as_deref().map(Paths::load).unwrap_or_default()))
         };
         Ok(self.offload.run(look_up).await?)
+    }
+
+    /// The file for what was found out about paths, if that is remembered.
+    fn paths_file(&self) -> Option<PathBuf> {
+        self.config.remember_paths.then(|| self.config.state_dir.join(PATHS_FILE))
+    }
+
+    /// Keeps what a connection has found out about its path for the next one.
+    pub(crate) async fn remember_path(&self, connection: &Connection) {
+        let (Some(file), Some(found)) = (self.paths_file(), connection.remembered()) else { return };
+        let key = connection.path_key();
+        // Without it the next connection only starts as this one did.
+        let _ = self.offload.run(move || Paths::add_to_file(&file, key, found, now_s())).await;
     }
 
     async fn remember(&self, address: &HostPort, fingerprint: Fingerprint) -> Result<(), Error> {
@@ -311,6 +334,11 @@ fn refused(address: &HostPort, error: Error, demanded: Option<Pin>, known: Vec<K
         Some(pin) if known.is_empty() => Error::PinNotOffered { address, pin, offered },
         _ => Error::ServerKeyChanged { address, known, offered },
     }
+}
+
+/// Seconds since 1970.
+fn now_s() -> i64 {
+    jiff::Timestamp::now().as_second()
 }
 
 fn today() -> fulmar_transport::known_hosts::Date {

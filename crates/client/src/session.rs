@@ -152,7 +152,9 @@ impl Session {
         let mut farewells = std::mem::take(&mut *self.farewells());
         let _ = timeout(FAREWELL, async { while farewells.join_next().await.is_some() {} }).await;
         self.connection().close(CloseCode::DONE, "");
-        let _ = timeout(FAREWELL, self.inner.client.goodbye()).await;
+        let client = &self.inner.client;
+        let remembered = client.remember_path(self.connection());
+        let _ = timeout(FAREWELL, async { tokio::join!(client.goodbye(), remembered) }).await;
     }
 
     /// Does something that a cancelled transfer cannot wait for. [`Session::close`] waits for it.

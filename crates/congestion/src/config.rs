@@ -23,7 +23,6 @@ pub enum Mode {
 pub struct LrcConfig {
     mode: Mode,
     signals: Arc<Signals>,
-    memory: Option<Remembered>,
 }
 
 impl LrcConfig {
@@ -36,7 +35,7 @@ impl LrcConfig {
     /// A configuration whose controllers write to signals that are there already.
     #[must_use]
     pub fn with_signals(mode: Mode, signals: Arc<Signals>) -> Self {
-        Self { mode, signals, memory: None }
+        Self { mode, signals }
     }
 
     /// What the controllers of this configuration tell.
@@ -51,15 +50,11 @@ impl LrcConfig {
         self
     }
 
-    /// What the last connection to this peer has found ([`Remembered::of`] its last snapshot), if that was not long ago. It is a
-    /// start, verified within the first round trips. None by default.
+    /// What the last connection to this peer has found; see [`Signals::recall`]. It is a start, verified within the first round
+    /// trips, and the first controller takes it: the path of a later one is another. None by default.
     pub fn memory(&mut self, memory: Option<Remembered>) -> &mut Self {
-        self.memory = memory;
+        self.signals.recall(memory);
         self
-    }
-
-    pub(crate) fn remembered(&self) -> Option<Remembered> {
-        self.memory
     }
 
     pub(crate) fn mode(&self) -> Mode {

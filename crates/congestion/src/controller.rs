@@ -62,6 +62,8 @@ pub struct Lrc {
     loss: LossModel,
     rival: Rival,
     startup: Startup,
+    /// Whether the last connection is known to have lost packets on this path.
+    was_lossy: bool,
     cycle: Cycle,
     /// Whether the application limited the last round.
     idled: bool,
@@ -92,7 +94,8 @@ impl Lrc {
             capacity: Capacity::default(),
             loss: LossModel::new(now),
             rival: Rival::new(now),
-            startup: Startup::new(mtu, config.remembered()),
+            startup: Startup::new(mtu),
+            was_lossy: false,
             cycle: Cycle::new(now),
             idled: true,
             app_limited_until: 0,
@@ -175,6 +178,19 @@ impl Lrc {
                 forget: more || much_less || startup,
             },
         );
+    }
+
+    /// Begins with what is remembered of the path, once there is a round trip to recognise it by: who remembers learns only in the
+    /// handshake whose connection this is.
+    fn recall(&mut self) {
+        if self.state() != State::Startup || self.path.base_rtt() == f64::MAX {
+            return;
+        }
+        let Some(memory) = self.config.signals().take_memory() else { return };
+        self.was_lossy = memory.loss_floor > LOSSY;
+        self.startup.recall(&memory, self.path.base_rtt());
+        self.control();
+        self.publish();
     }
 
     fn step_startup(&mut self, now: Instant, freed_bytes: f64, round_began: bool) {
@@ -317,10 +333,9 @@ impl Lrc {
     fn resync(&mut self, in_flight: u64, app_limited: bool) -> f64 {
         let freed_bytes = self.in_flight.saturating_sub(in_flight) as f64;
         self.in_flight = in_flight;
-        let remembered = self.config.remembered().is_some_and(|memory| memory.loss_floor > LOSSY);
         let young = self.totals.delivered_bytes < KNOWN_AFTER_PACKETS * self.mtu as u64;
         let lossy = self.totals.lost_bytes as f64 > LOSSY * self.totals.delivered_bytes as f64;
-        let lossy = lossy || remembered && young;
+        let lossy = lossy || self.was_lossy && young;
         let repeats = match (app_limited && lossy, in_flight < LAST_PACKETS * self.mtu as u64) {
             (false, _) => 0,
             (true, false) => 1,
@@ -375,6 +390,7 @@ impl Lrc {
 
 impl Controller for Lrc {
     fn on_sent(&mut self, now: Instant, bytes: u64, _last_packet_number: u64) {
+        self.recall();
         self.in_flight += bytes;
         let stamp = Stamp {
             delivered_bytes: self.totals.delivered_bytes,

@@ -38,11 +38,18 @@ impl Remembered {
         })
     }
 
+    /// Whether a path with this base round trip may be the same.
+    #[must_use]
+    pub fn is_path_of(&self, base_rtt: Duration) -> bool {
+        let ratio = base_rtt.as_secs_f64() / self.base_rtt.as_secs_f64().max(0.0005);
+        (LEAST_RTTS..=MOST_RTTS).contains(&ratio)
+    }
+
     /// The rate to begin with on a path with this base round trip in seconds, if it may be the same.
     pub(crate) fn first_rate(&self, base_rtt: f64) -> Option<f64> {
-        let ratio = base_rtt / self.base_rtt.as_secs_f64().max(0.0005);
         let rate = SHARE * self.capacity_bytes_per_s;
-        (rate.is_finite() && (LEAST_RTTS..=MOST_RTTS).contains(&ratio)).then_some(rate)
+        let base_rtt = Duration::try_from_secs_f64(base_rtt).ok()?;
+        (rate.is_finite() && self.is_path_of(base_rtt)).then_some(rate)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a controller tells others: the socket that paces, and whoever watches.
+//! What a controller tells others, the socket that paces and whoever watches; and what it is told.
 
 use std::sync::{
     Mutex, PoisonError,
@@ -6,7 +6,7 @@ use std::sync::{
 };
 use std::time::Duration;
 
-use crate::state::State;
+use crate::{memory::Remembered, state::State};
 
 /// The least cap, in bytes per second: less would starve the acknowledgements.
 const LEAST_CAP_BYTES_PER_S: u64 = 10_000;
@@ -19,6 +19,7 @@ pub struct Signals {
     train_bytes: AtomicU64,
     repeats: AtomicU64,
     max_rate_bytes_per_s: AtomicU64,
+    memory: Mutex<Option<Remembered>>,
     snapshot: Mutex<Snapshot>,
 }
 
@@ -87,6 +88,16 @@ impl Signals {
     #[must_use]
     pub fn max_rate(&self) -> Option<u64> {
         Some(self.max_rate_bytes_per_s.load(Ordering::Relaxed)).filter(|rate| *rate > 0)
+    }
+
+    /// What the last connection to this peer has found ([`Remembered::of`] its last snapshot), if that was not long ago. The controller
+    /// takes it with the next packet that it sends, once there is a round trip to recognise the path by; of no use after start-up.
+    pub fn recall(&self, memory: Option<Remembered>) {
+        *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = memory;
+    }
+
+    pub(crate) fn take_memory(&self) -> Option<Remembered> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// What a socket has to keep to: the pace or the cap, whichever is less; none while there is neither.

@@ -39,9 +39,7 @@ pub(crate) struct Startup {
     dispersion: f64,
     /// The round in which they said so.
     told_in: Option<u64>,
-    /// What the last connection has found, until it is used or contradicted.
-    memory: Option<Remembered>,
-    /// Whether the window comes from that, and nothing has confirmed it yet.
+    /// Whether the window comes from what the last connection has found, and nothing has confirmed it yet.
     resumed: bool,
     best_rate: f64,
     flat_rounds: u32,
@@ -50,13 +48,12 @@ pub(crate) struct Startup {
 }
 
 impl Startup {
-    pub(crate) fn new(mtu: f64, memory: Option<Remembered>) -> Self {
+    pub(crate) fn new(mtu: f64) -> Self {
         let window = INITIAL_PACKETS * mtu;
         Self {
             trains: Vec::new(),
             dispersion: 0.0,
             told_in: None,
-            memory,
             resumed: false,
             best_rate: 0.0,
             flat_rounds: 0,
@@ -83,7 +80,6 @@ impl Startup {
 
     /// Looks at what came in with an acknowledgement. Tells whether start-up is over.
     pub(crate) fn step(&mut self, look: Look, path: &Path) -> bool {
-        self.resume(path.base_rtt());
         self.read_trains(look, path.base_rtt());
         let queue = path.recent_queue();
         if look.round_began {
@@ -94,13 +90,12 @@ impl Startup {
         queue.is_some_and(|queue| queue > bearable) || self.flat_rounds >= patience
     }
 
-    /// Begins with what is remembered, once there is a round trip to recognise the path by.
-    fn resume(&mut self, base_rtt: f64) {
-        if let Some(rate) = self.memory.take().and_then(|memory| memory.first_rate(base_rtt)) {
-            let window = rate * base_rtt;
-            self.resumed = window > self.window;
-            self.window = self.window.max(window);
-        }
+    /// Begins with what is remembered, unless this path is another or has already told what it carries.
+    pub(crate) fn recall(&mut self, memory: &Remembered, base_rtt: f64) {
+        let Some(rate) = memory.first_rate(base_rtt).filter(|_| self.told_in.is_none()) else { return };
+        let window = rate * base_rtt;
+        self.resumed = window > self.window;
+        self.window = self.window.max(window);
     }
 
     /// Once a train that tells enough, or two, have arrived, jumps close to the rate at which they did.

@@ -23,6 +23,8 @@ pub struct ServerConfig {
     pub max_connections: u32,
     /// The most bytes of bodies held in memory at once, over all connections.
     pub max_memory_bytes: u64,
+    /// Whether a connection begins with what the last one of the same client has found out about the path.
+    pub remember_paths: bool,
 }
 
 /// Every bound of the server that is not a setting, with its reason.

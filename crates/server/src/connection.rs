@@ -1,6 +1,11 @@
 //! One client, from its Hello to its end.
 
-use std::{net::SocketAddr, num::NonZeroU64, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    num::NonZeroU64,
+    sync::{Arc, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use fulmar_proto::{
     MINOR,
@@ -14,7 +19,7 @@ use fulmar_proto::{
     text::Text,
 };
 use fulmar_transport::{
-    Algorithm, Connection, ConnectionLost, FrameReceiver, FrameSender, Sending, StreamError,
+    Algorithm, Connection, ConnectionLost, FrameReceiver, FrameSender, Paths, Sending, StreamError,
 };
 use tokio::{
     sync::{Semaphore, watch},
@@ -86,6 +91,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, connection: Connection, number: u
             client.record(AuditKind::Connected, Ended::of_connection("ok", started));
             client.serve_commands(notices, trust_changed).await;
             let reason = client.connection.closed().await;
+            client.remember_path();
             client.record(AuditKind::Closed, Ended::of_connection(close_word(&reason), started));
         }
         Err(word) => client.record(AuditKind::Refused, Ended::of_connection(word, started)),
@@ -120,6 +126,7 @@ impl ClientConnection {
             }
         };
         self.connection.set_sending(wishes(&hello));
+        self.recall_path();
         self.connection.admit();
         if sender.send(&Reply::Welcome(self.welcome(grants))).await.is_err() {
             return Err("connection-lost");
@@ -127,6 +134,25 @@ impl ClientConnection {
         // The client says nothing more on this stream.
         drop(receiver);
         Ok(sender)
+    }
+
+    /// Begins with what the client's last connection has found out about the path.
+    fn recall_path(&self) {
+        let (key, now_s) = (self.connection.path_key(), self.shared.environment.clock.now().secs());
+        self.connection.recall(self.paths().get(key, now_s));
+    }
+
+    /// Keeps what this connection has found out about the path for the client's next one.
+    fn remember_path(&self) {
+        if let (true, Some(found)) = (self.shared.config.remember_paths, self.connection.remembered()) {
+            let (key, now_s) = (self.connection.path_key(), self.shared.environment.clock.now().secs());
+            self.paths().note(key, found, now_s);
+        }
+    }
+
+    /// Paths are whole between any two steps, so a poisoned lock is as good as any.
+    fn paths(&self) -> MutexGuard<'_, Paths> {
+        self.shared.paths.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn decide(&mut self, hello: &Hello) -> Result<Grants, Failure> {

@@ -4,7 +4,7 @@ use std::{
     fmt,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -12,7 +12,7 @@ use std::{
 
 use fulmar_proto::{code::CloseCode, fingerprint::Fingerprint};
 use fulmar_store::{Environment, Store, Uploads};
-use fulmar_transport::{BytePool, Identity, Incoming, Listener, Role};
+use fulmar_transport::{BytePool, Identity, Incoming, Listener, Paths, Role};
 use tokio::{
     sync::{Semaphore, watch},
     task::JoinSet,
@@ -51,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) trust: TrustStore,
     pub(crate) pool: BytePool,
+    /// What connections of admitted clients have found out about their paths.
+    pub(crate) paths: Mutex<Paths>,
     pub(crate) phase: watch::Sender<Phase>,
     pub(crate) trust_changed: watch::Sender<()>,
 }
@@ -106,6 +108,7 @@ impl Server {
         let local_addr = listener.local_addr().map_err(ServeError::Address)?;
         let shared = Shared {
             pool: BytePool::new(config.max_memory_bytes),
+            paths: Mutex::default(),
             limits: Limits::default(),
             config,
             store,

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use fulmar_congestion::Remembered;
 use fulmar_proto::ALPN;
 use fulmar_proto::code::CloseCode;
 use fulmar_proto::fingerprint::Fingerprint;
@@ -21,6 +22,7 @@ use growth::{Glance, Grown, Growth};
 pub use progress::{Progress, Stalled};
 pub use stats::Stats;
 
+use crate::paths::PathKey;
 use crate::pool::BytePool;
 use crate::sending::{Prober, Sender, Sending};
 use crate::socket::{SocketBuffers, SocketWatch};
@@ -243,6 +245,24 @@ impl Connection {
     #[must_use]
     pub fn stats(&self) -> Stats {
         Stats::new(self.inner.stats(), &self.sender)
+    }
+
+    /// Which path this is, for what is remembered of it.
+    #[must_use]
+    pub fn path_key(&self) -> PathKey {
+        PathKey { peer: self.peer, addr: self.remote_addr().ip() }
+    }
+
+    /// Begins with what the last connection over this path has found. Of use before the first transfer; taken as a start that the first
+    /// round trips verify.
+    pub fn recall(&self, memory: Option<Remembered>) {
+        self.sender.lane.signals().recall(memory);
+    }
+
+    /// What this connection has found out about its path for the next one, if it has.
+    #[must_use]
+    pub fn remembered(&self) -> Option<Remembered> {
+        self.stats().path.as_ref().and_then(Remembered::of)
     }
 
     /// What can be asked about the socket that carries the connection, and perhaps others beside it.

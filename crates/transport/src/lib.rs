@@ -5,6 +5,7 @@
 //! * [`private_file`]: small files that only their owner may read or change, replaced atomically.
 //! * [`identity`]: an Ed25519 key pair and the self-signed certificate around it.
 //! * [`known_hosts`]: the server keys that a client has accepted.
+//! * [`paths`]: what connections have found out about paths.
 //! * [`tls`]: TLS 1.3 with pinned keys on both sides; no resumption, no early data.
 //! * [`socket`]: UDP sockets with large buffers.
 //! * [`sending`]: which congestion controller decides, and a socket that keeps the pace of each connection.
@@ -18,6 +19,7 @@ pub mod connection;
 pub mod endpoint;
 pub mod identity;
 pub mod known_hosts;
+pub mod paths;
 pub mod pool;
 pub mod private_file;
 pub mod sending;
@@ -30,9 +32,10 @@ pub use connection::{Connection, ConnectionLost, Progress, Stalled, Stats};
 pub use endpoint::{
     AcceptError, BindError, DialError, Dialer, EndpointSeed, Incoming, Listener, ResolveError, resolve,
 };
-pub use fulmar_congestion::{Limit, Phase, Snapshot};
+pub use fulmar_congestion::{Limit, Phase, Remembered, Snapshot};
 pub use identity::{Identity, IdentityError, Role};
 pub use known_hosts::{AddMode, KnownHost, KnownHosts, KnownHostsError};
+pub use paths::{PathKey, Paths};
 pub use pool::{BytePool, Lease};
 pub use sending::{Algorithm, Sending};
 pub use socket::{SocketBuffers, SocketWatch};

@@ -69,6 +69,7 @@ impl FulmarServer {
             anonymous: Grants::NONE,
             max_connections: MAX_CONNECTIONS,
             max_memory_bytes: MAX_MEMORY_BYTES,
+            remember_paths: false,
         };
         let entered = runtime.enter();
         let server =
@@ -122,7 +123,12 @@ impl FulmarClient {
         received: Received,
     ) -> Result<Self> {
         let runtime = runtime()?;
-        let config = ClientConfig { threads: disk_threads(), ..ClientConfig::new(state.to_owned()) };
+        let config = ClientConfig {
+            threads: disk_threads(),
+            // Every transfer finds a path of which nothing is known, as for TCP.
+            remember_paths: false,
+            ..ClientConfig::new(state.to_owned())
+        };
         let client = fulmar_client::Client::new(config)?;
         let invite: Endpoint = invite.parse()?;
         let server = Endpoint::Address(invite.address().clone());

@@ -34,6 +34,7 @@ mod crowd;
 mod determinism;
 mod disturbers;
 mod impairments;
+mod known_paths;
 mod lies;
 mod links;
 mod listings;

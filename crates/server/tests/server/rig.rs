@@ -70,6 +70,7 @@ impl Setup {
             anonymous: self.anonymous,
             max_connections: 100,
             max_memory_bytes: self.max_memory_bytes,
+            remember_paths: true,
         };
         let (sink, records) = mpsc::unbounded_channel();
         let server = Server::bind(config, store, memory.clone(), environment.clone(), Arc::new(Sink(sink)));

@@ -98,6 +98,7 @@ impl World {
             anonymous: Grants::NONE,
             max_connections: 100,
             max_memory_bytes: 64 << 20,
+            remember_paths: true,
         };
         let trust = TrustStore::open(&config.state_dir).expect("the list of clients can be read");
         let store = self.store();
