@@ -18,6 +18,9 @@ use crate::{
     session::Session,
 };
 
+/// The chunks of BLAKE3, in bytes: nothing shorter has a chaining value, but at the end of a file.
+const CHUNK_BYTES: u64 = 1024;
+
 /// What the server answered to the beginning of an upload.
 pub(super) enum Beginning {
     Begun(Begun, Vec<HaveNode>, Option<Box<First>>),
@@ -94,16 +97,18 @@ pub(super) async fn begin(
     upload: BeginUpload,
     first: Option<Piece>,
 ) -> Result<Beginning, Error> {
+    // Of what has no length yet the server can have nothing.
+    let size = upload.size.unwrap_or_default();
     let request = Request::Begin { upload, first: first.as_ref().map(|piece| piece.range) };
     let Call { mut sender, mut answers } = Call::open(session.line(), &request).await?;
-    let Some(Piece { range, body, digest }) = first else { return answer(&mut answers).await };
+    let Some(Piece { range, body, digest }) = first else { return answer(&mut answers, size).await };
     let line = answers.line.clone();
     let mut body = Body::Going(Box::pin(async move {
         send_body(&line, &mut sender, body, &Trailer::Range(digest)).await?;
         Ok(sender)
     }));
     let answered = {
-        let answering = answer(&mut answers);
+        let answering = answer(&mut answers, size);
         tokio::pin!(answering);
         tokio::select! {
             biased;
@@ -124,15 +129,16 @@ pub(super) async fn begin(
     }
 }
 
-/// Reads the answer to `Begin`.
-async fn answer(answers: &mut Answers) -> Result<Beginning, Error> {
+/// Reads the answer to `Begin` for a file of `size` bytes.
+async fn answer(answers: &mut Answers, size: u64) -> Result<Beginning, Error> {
     match answers.reply(|_, _| {}).await? {
         Reply::Begun(begun) => {
-            let mut have = begun.have.nodes().to_vec();
+            let mut have = Vec::new();
+            take_over(&mut have, begun.have.nodes(), size)?;
             let mut more = begun.have.more();
             while more {
                 let page: HavePage = bounded(&answers.line, answers.receiver.recv_expected()).await?;
-                have.extend_from_slice(page.nodes());
+                take_over(&mut have, page.nodes(), size)?;
                 more = page.more();
                 check_progress(&page)?;
             }
@@ -144,7 +150,56 @@ async fn answer(answers: &mut Answers) -> Result<Beginning, Error> {
     }
 }
 
+/// Adds what the server says it has of a file of `size` bytes: in the order of the file, and in whole chunks, which bounds how much
+/// it can say.
+fn take_over(have: &mut Vec<HaveNode>, nodes: &[HaveNode], size: u64) -> Result<(), Error> {
+    for node in nodes {
+        let from = have.last().map_or(0, |last| last.offset + last.len);
+        let end = node.offset.checked_add(node.len).filter(|end| node.offset >= from && *end <= size);
+        let is_whole = node.len >= CHUNK_BYTES || node.len > 0 && end == Some(size);
+        if end.is_none() || !is_whole {
+            return Err(Error::UnexpectedReply("a range that is none"));
+        }
+        have.push(*node);
+    }
+    Ok(())
+}
+
 /// A server that announces another page after an empty one could do so for ever.
 fn check_progress(page: &HavePage) -> Result<(), Error> {
     if page.nodes().is_empty() && page.more() { Err(StreamError::Truncated.into()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use fulmar_proto::digest::ChainingValue;
+
+    use super::*;
+
+    fn node(offset: u64, len: u64) -> HaveNode {
+        HaveNode { offset, len, chaining_value: ChainingValue([0; 32]) }
+    }
+
+    #[test]
+    fn what_a_server_has_is_within_the_file_and_in_its_order() {
+        let size = 10_000;
+        let mut have = Vec::new();
+        take_over(&mut have, &[node(0, 1024), node(2048, 4096)], size).expect("pieces of the file");
+        take_over(&mut have, &[node(8192, size - 8192)], size).expect("its end");
+        assert_eq!(have.len(), 3);
+        for impossible in [
+            node(1, u64::MAX),
+            node(u64::MAX, 1024),
+            node(0, 1024),
+            node(8192, 2048),
+            node(2048, 100),
+            node(2048, 0),
+            node(size, 0),
+        ] {
+            let mut have = vec![node(0, 2048)];
+            let refused = take_over(&mut have, &[impossible], size);
+            assert!(matches!(refused, Err(Error::UnexpectedReply(_))), "{impossible:?}");
+        }
+        assert!(take_over(&mut Vec::new(), &[node(0, 1024)], 0).is_err(), "nothing is known of a length");
+    }
 }
