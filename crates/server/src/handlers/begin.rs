@@ -49,7 +49,12 @@ pub(super) async fn run(
     }
     let key = UploadKey { client: context.client, upload_id, generation };
     let writer = context.uploads.open_range(&key, range).await?;
-    receive_range(exchange, &context.pool, writer, range).await?;
+    let received = receive_range(exchange, &context.pool, writer, range).await;
+    if let Err(CommandError::Stream(_)) = &received {
+        // The client has given the transfer up, so nothing has to be waited for.
+        context.under_way.forget((upload_id, generation));
+    }
+    received?;
     context.under_way.add((upload_id, generation), u64::from(range.len()));
     exchange.reply(&Reply::Written).await
 }
