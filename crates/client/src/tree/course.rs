@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use fulmar_disk::DiskError;
-use fulmar_proto::{error::ErrorCode, listing::EntryKind};
+use fulmar_proto::{error::ErrorCode, listing::EntryKind, range::MAX_RANGE_BYTES};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::time::Instant;
 
@@ -81,6 +81,7 @@ pub(super) struct FileCourse<'a> {
     course: &'a Course<'a>,
     file: u64,
     source: &'a str,
+    bytes: u64,
 }
 
 impl<'a> Course<'a> {
@@ -113,7 +114,7 @@ impl<'a> Course<'a> {
 
     /// Something has failed that is no file under way.
     pub(super) fn failed(&self, source: &str, error: &Error) {
-        self.count_failure(error);
+        self.count_failure(error, 0);
         self.tell(TreeEvent::Failed { file: None, source, error });
     }
 
@@ -148,7 +149,7 @@ impl<'a> Course<'a> {
     pub(super) fn begin(&'a self, source: &'a str, bytes: u64) -> FileCourse<'a> {
         let file = self.next_file.fetch_add(1, Ordering::Relaxed);
         self.tell(TreeEvent::Started { file, source, bytes });
-        FileCourse { course: self, file, source }
+        FileCourse { course: self, file, source, bytes }
     }
 
     /// Whether nothing more can be done.
@@ -160,10 +161,11 @@ impl<'a> Course<'a> {
         TreeDone { elapsed: self.started.elapsed(), ..*self.done() }
     }
 
-    fn count_failure(&self, error: &Error) {
+    /// Counts the failure of a file of so many bytes, or of what is no file.
+    fn count_failure(&self, error: &Error, bytes: u64) {
         let mut done = self.done();
         done.failed += 1;
-        done.broken_off |= self.session.is_closed() || is_for_all(error);
+        done.broken_off |= self.session.is_closed() || is_for_all(error, bytes);
     }
 
     fn done(&self) -> MutexGuard<'_, TreeDone> {
@@ -174,7 +176,7 @@ impl<'a> Course<'a> {
 impl FileCourse<'_> {
     /// The transfer has ended.
     pub(super) fn end(self, result: &Result<Transferred, Error>) {
-        let (course, file, source) = (self.course, self.file, self.source);
+        let (course, file, source, bytes) = (self.course, self.file, self.source, self.bytes);
         let mut done = course.done();
         done.not_tried = done.not_tried.saturating_sub(1);
         match result {
@@ -185,7 +187,7 @@ impl FileCourse<'_> {
             }
             Err(error) => {
                 drop(done);
-                course.count_failure(error);
+                course.count_failure(error, bytes);
                 course.tell(TreeEvent::Failed { file: Some(file), source, error });
             }
         }
@@ -212,19 +214,21 @@ fn count(done: &mut TreeDone, transferred: &Transferred) {
     }
 }
 
-/// Whether an error would be that of every other file too.
-fn is_for_all(error: &Error) -> bool {
+/// Whether the error of a file of so many bytes would be that of every other file too. Where a long file finds no room, short ones may.
+fn is_for_all(error: &Error, bytes: u64) -> bool {
+    let is_short = bytes <= u64::from(MAX_RANGE_BYTES);
     match error {
+        Error::Server(failure) if failure.code == ErrorCode::NO_SPACE => is_short,
+        Error::Local { error: DiskError::NoSpace, .. } => is_short,
         Error::Server(failure) => matches!(
             failure.code,
-            ErrorCode::NO_SPACE
-                | ErrorCode::READ_ONLY
+            ErrorCode::READ_ONLY
                 | ErrorCode::NOT_GRANTED
                 | ErrorCode::UNKNOWN_CLIENT
                 | ErrorCode::REVOKED
                 | ErrorCode::GOING_AWAY
         ),
-        Error::Local { error: DiskError::NoSpace | DiskError::ReadOnly, .. } => true,
+        Error::Local { error: DiskError::ReadOnly, .. } => true,
         error => error.kind() == ErrorKind::ConnectionLost,
     }
 }
@@ -246,7 +250,7 @@ mod tests {
             local(DiskError::NoSpace),
             Error::Stalled,
         ] {
-            assert!(is_for_all(&error), "{error}");
+            assert!(is_for_all(&error, 1 << 20), "{error}");
         }
         for error in [
             server(ErrorCode::EXISTS),
@@ -258,7 +262,10 @@ mod tests {
             Error::SourceChanged,
             Error::DigestMismatch,
         ] {
-            assert!(!is_for_all(&error), "{error}");
+            assert!(!is_for_all(&error, 1 << 20), "{error}");
+        }
+        for error in [server(ErrorCode::NO_SPACE), local(DiskError::NoSpace)] {
+            assert!(!is_for_all(&error, 60 << 30), "a shorter one may fit: {error}");
         }
     }
 }
