@@ -51,7 +51,7 @@ impl LrcConfig {
     }
 
     /// What the last connection to this peer has found; see [`Signals::recall`]. It is a start, verified within the first round
-    /// trips, and the first controller takes it: the path of a later one is another. None by default.
+    /// trips. None by default.
     pub fn memory(&mut self, memory: Option<Remembered>) -> &mut Self {
         self.signals.recall(memory);
         self

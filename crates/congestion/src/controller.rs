@@ -187,10 +187,11 @@ impl Lrc {
             return;
         }
         let Some(memory) = self.config.signals().take_memory() else { return };
-        self.was_lossy = memory.loss_floor > LOSSY;
-        self.startup.recall(&memory, self.path.base_rtt());
-        self.control();
-        self.publish();
+        if self.startup.recall(&memory, self.path.base_rtt()) {
+            self.was_lossy = memory.loss_floor > LOSSY;
+            self.control();
+            self.publish();
+        }
     }
 
     fn step_startup(&mut self, now: Instant, freed_bytes: f64, round_began: bool) {
@@ -212,6 +213,8 @@ impl Lrc {
                 self.capacity.raise(carried_bytes / soon.duration);
             }
             self.cycle.drain(now, self.round.number);
+            // What comes too late is not for the controller of a later path.
+            self.config.signals().recall(None);
             self.loss.relabel_phase(State::Drain, false);
         }
     }

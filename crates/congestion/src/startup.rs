@@ -90,12 +90,13 @@ impl Startup {
         queue.is_some_and(|queue| queue > bearable) || self.flat_rounds >= patience
     }
 
-    /// Begins with what is remembered, unless this path is another or has already told what it carries.
-    pub(crate) fn recall(&mut self, memory: &Remembered, base_rtt: f64) {
-        let Some(rate) = memory.first_rate(base_rtt).filter(|_| self.told_in.is_none()) else { return };
+    /// Begins with what is remembered, unless this path is another or has already told what it carries. Tells whether it is the same.
+    pub(crate) fn recall(&mut self, memory: &Remembered, base_rtt: f64) -> bool {
+        let Some(rate) = memory.first_rate(base_rtt).filter(|_| self.told_in.is_none()) else { return false };
         let window = rate * base_rtt;
         self.resumed = window > self.window;
         self.window = self.window.max(window);
+        true
     }
 
     /// Once a train that tells enough, or two, have arrived, jumps close to the rate at which they did.

@@ -259,10 +259,11 @@ impl Connection {
         self.sender.lane.signals().recall(memory);
     }
 
-    /// What this connection has found out about its path for the next one, if it has.
+    /// What this connection has found out about its path for the next one, if it has. Under a cap it has found the cap.
     #[must_use]
     pub fn remembered(&self) -> Option<Remembered> {
-        self.stats().path.as_ref().and_then(Remembered::of)
+        let stats = self.stats();
+        stats.path.as_ref().filter(|_| stats.max_rate_bytes_per_s.is_none()).and_then(Remembered::of)
     }
 
     /// What can be asked about the socket that carries the connection, and perhaps others beside it.

@@ -100,8 +100,9 @@ impl Paths {
 
     /// Whether it says more than what is known, or makes it last noticeably longer.
     fn is_news(&self, key: PathKey, memory: &Remembered, now_s: i64) -> bool {
-        let still = self.get(key, now_s.saturating_add(LIFETIME_S / 2));
-        !still.is_some_and(|known| {
+        let later_s = now_s.saturating_add(LIFETIME_S / 2);
+        let lasting = self.get(key, now_s).and_then(|_| self.get(key, later_s));
+        !lasting.is_some_and(|known| {
             let ratio = memory.capacity_bytes_per_s / known.capacity_bytes_per_s;
             (1.0 - SAME..1.0 + SAME).contains(&ratio) && known.is_path_of(memory.base_rtt)
         })
@@ -207,6 +208,8 @@ mod tests {
         let paths = Paths::load(&file);
         assert_eq!(paths.get(key(1), NOW_S + 10), Some(memory(2e6)));
         assert!(paths.get(key(2), NOW_S + LIFETIME_S).is_some(), "seen again");
+        add(2, 1e6, NOW_S - 1000);
+        assert!(Paths::load(&file).get(key(2), NOW_S).is_some(), "a clock that was set back");
     }
 
     #[test]
