@@ -15,7 +15,6 @@ use fulmar_store::{
     Environment,
     local::{LocalOptions, LocalStore, OpenError},
 };
-use rustix::process::Resource;
 use tokio::sync::oneshot;
 
 use self::log::Log;
@@ -37,7 +36,6 @@ pub(crate) async fn run(
     printer: &Arc<Printer>,
 ) -> Result<ExitCode, Failure> {
     let signals = Signals::catch()?;
-    raise_open_files();
     let state = state_dir::locate(global.state.as_deref())?;
     check_state_outside(&state, &args.dir)?;
     let environment = Environment::system(runtime::disk_threads())
@@ -60,14 +58,6 @@ pub(crate) async fn run(
         printer.note(format_args!("the socket's receive buffer was full for {dropped}, which were dropped"));
     }
     Ok(ExitCode::Done)
-}
-
-/// Takes as many open files as the system allows without asking: every upload under way holds one or two.
-fn raise_open_files() {
-    let mut limit = rustix::process::getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    // With fewer open files fewer uploads can be under way; nothing else depends on it.
-    let _ = rustix::process::setrlimit(Resource::Nofile, limit);
 }
 
 fn config(args: &ServeArgs, state_dir: PathBuf, read_only: bool) -> ServerConfig {

@@ -1,5 +1,5 @@
 //! `doctor`: step by step, what works between this machine and a server, what does not, and what keeps transfers from being
-//! faster. It has a connection of its own and changes nothing on either side.
+//! faster. It has a connection of its own and leaves no file on either side.
 
 mod findings;
 mod limit;
