@@ -5,6 +5,9 @@
 //! sender that has fallen silent with packets in flight sends probes of one byte, in datagrams (RFC 9221) that the peer drops.
 //! Behind a gap the peer acknowledges each at once, so that the loss is noticed after one and a quarter round trips, as it would be in the
 //! middle. RFC 8985 calls this a tail loss probe.
+//!
+//! Acknowledgements alone are not acknowledged, and so no tail. The controller, which is told of every packet, cannot tell them from
+//! others; what quinn counts of frames can.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -12,6 +15,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use quinn::FrameStats;
 use tokio::{sync::Notify, task::JoinHandle};
 
 use super::Lane;
@@ -42,6 +46,19 @@ struct Flight {
     last_sent: Option<Instant>,
     rtt: Option<Duration>,
     probes: u32,
+    /// How often a packet left while nothing was in flight.
+    beginnings: u64,
+    /// How many packets have left.
+    packets: u64,
+}
+
+/// A probe that is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Due {
+    /// Of which tail.
+    beginning: u64,
+    /// Behind how many packets.
+    packets: u64,
 }
 
 impl Flight {
@@ -58,14 +75,17 @@ impl Flight {
 impl Tail {
     pub(crate) fn note_sent(&self, now: Instant, bytes: u64) {
         let mut flight = self.flight();
+        let was_due = flight.due().is_some();
+        flight.beginnings += u64::from(flight.bytes == 0);
         if flight.bytes == 0 || bytes > SHORT_BYTES {
             flight.probes = 0;
         }
-        let is_new = flight.bytes == 0;
         flight.bytes = flight.bytes.saturating_add(bytes);
         flight.last_sent = Some(now);
+        flight.packets += 1;
+        let begins = !was_due && flight.due().is_some();
         drop(flight);
-        if is_new {
+        if begins {
             self.begun.notify_one();
         }
     }
@@ -77,12 +97,20 @@ impl Tail {
         flight.rtt = rtt.or(flight.rtt);
     }
 
-    /// Whether a probe is to be sent now, which is then taken for sent.
-    fn take(&self, now: Instant) -> bool {
+    /// The probe that is to be sent now, if there is one, which is then taken for sent.
+    fn take(&self, now: Instant) -> Option<Due> {
         let mut flight = self.flight();
-        let is_due = flight.due().is_some_and(|at| at <= now);
-        flight.probes += u32::from(is_due);
-        is_due
+        flight.due().filter(|at| *at <= now)?;
+        flight.probes += 1;
+        Some(Due { beginning: flight.beginnings, packets: flight.packets })
+    }
+
+    /// What has left is not in flight: nobody will acknowledge it. Unless more has left meanwhile.
+    fn forget(&self, due: Due) {
+        let mut flight = self.flight();
+        if flight.packets == due.packets {
+            flight.bytes = 0;
+        }
     }
 
     fn due(&self) -> Option<Instant> {
@@ -114,19 +142,48 @@ impl Drop for Prober {
 
 async fn probe(connection: quinn::Connection, lane: Arc<Lane>) {
     let tail = lane.tail();
+    let mut probed = Probed::default();
     while connection.close_reason().is_none() {
         match tail.due() {
             None => tail.begun.notified().await,
             Some(at) => {
                 tokio::time::sleep_until(at.into()).await;
-                let is_due = tail.take(tokio::time::Instant::now().into_std());
-                // A peer that takes no datagrams will not take the next one either.
-                if is_due && connection.send_datagram(Bytes::from_static(&[0])).is_err() {
+                let Some(due) = tail.take(tokio::time::Instant::now().into_std()) else { continue };
+                if !probed.is_tail(due, lasting_frames(&connection.stats().frame_tx)) {
+                    tail.forget(due);
+                } else if connection.send_datagram(Bytes::from_static(&[0])).is_err() {
+                    // A peer that takes no datagrams will not take the next one either.
                     return;
                 }
             }
         }
     }
+}
+
+/// What was last probed.
+#[derive(Debug, Default)]
+struct Probed {
+    beginning: u64,
+    frames: u64,
+}
+
+impl Probed {
+    /// Whether what is to be probed is a tail: the one that is being probed already, or one with frames that were not there before. Two
+    /// sides would otherwise answer each other's probes, and the acknowledgements of these, for ever.
+    fn is_tail(&mut self, due: Due, frames: u64) -> bool {
+        let is_tail = due.beginning == self.beginning || frames != self.frames;
+        if is_tail {
+            *self = Self { beginning: due.beginning, frames };
+        }
+        is_tail
+    }
+}
+
+/// How many frames have left whose loss a peer would notice.
+fn lasting_frames(sent: &FrameStats) -> u64 {
+    let FrameStats { crypto, stream, reset_stream, stop_sending, max_data, max_stream_data, .. } = *sent;
+    let streams = sent.max_streams_bidi + sent.max_streams_uni;
+    crypto + stream + reset_stream + stop_sending + max_data + max_stream_data + streams
 }
 
 #[cfg(test)]
@@ -149,8 +206,8 @@ mod tests {
         assert_eq!(tail.due(), Some(start + RTT / 8));
         let next = start + Duration::from_millis(9);
         tail.note_sent(next, 1200);
-        assert!(!tail.take(start + RTT / 8), "it was not silent");
-        assert!(tail.take(next + RTT / 8));
+        assert_eq!(tail.take(start + RTT / 8), None, "it was not silent");
+        assert!(tail.take(next + RTT / 8).is_some());
         tail.note_acked(0, None);
         assert_eq!(tail.due(), None, "everything has arrived");
     }
@@ -161,7 +218,7 @@ mod tests {
         tail.note_sent(start, 1200);
         let (mut now, mut distances) = (start, Vec::new());
         while let Some(at) = tail.due() {
-            assert!(tail.take(at));
+            assert!(tail.take(at).is_some());
             tail.note_sent(at, 30);
             distances.push(at - now);
             now = at;
@@ -178,8 +235,44 @@ mod tests {
         for round in 0..3 {
             let sent = start + round * RTT;
             tail.note_sent(sent, 60);
-            assert!(tail.take(sent + RTT / 8));
+            assert!(tail.take(sent + RTT / 8).is_some());
             tail.note_acked(0, None);
         }
+    }
+
+    #[test]
+    fn acknowledgements_alone_are_no_tail() {
+        let (tail, start) = tail();
+        let mut probed = Probed::default();
+        tail.note_sent(start, 60);
+        let at = start + RTT / 8;
+        let due = tail.take(at).expect("a request is a tail");
+        assert!(probed.is_tail(due, 1));
+        tail.note_acked(0, None);
+        tail.note_sent(at, 35);
+        let at = at + RTT / 8;
+        let due = tail.take(at).expect("not told from a request here");
+        assert!(!probed.is_tail(due, 1), "no frame but acknowledgements");
+        tail.forget(due);
+        assert_eq!(tail.due(), None);
+        tail.note_sent(at, 60);
+        let due = tail.take(at + RTT / 8).expect("a request");
+        assert!(probed.is_tail(due, 2));
+        tail.note_sent(at + RTT / 8, 60);
+        tail.forget(due);
+        assert!(tail.due().is_some(), "more has left meanwhile");
+    }
+
+    #[tokio::test]
+    async fn long_packets_behind_the_last_probe_are_probed_anew() {
+        let (tail, start) = tail();
+        tail.note_sent(start, 1200);
+        while let Some(at) = tail.due() {
+            assert!(tail.take(at).is_some());
+        }
+        // What has woken the prober so far.
+        tail.begun.notified().await;
+        tail.note_sent(start + 7 * RTT, 1200);
+        tail.begun.notified().await;
     }
 }

@@ -44,3 +44,25 @@ fn packets_lost_at_the_end_are_repaired_in_one_round_trip_and_a_quarter() {
         }
     });
 }
+
+#[test]
+fn a_connection_with_nothing_to_say_falls_silent() {
+    virtual_net::run(async {
+        for rtt_ms in [1.0, 5.0, 20.0, 100.0] {
+            let site = Site::new();
+            let pair = site.connect(0, &link(100.0, rtt_ms), Sending::default()).await;
+            let ((mut send, mut hears), (mut answers, mut receive)) = stream(&pair).await;
+            send.send(&1u8).await.expect("the connection lives");
+            assert_eq!(receive.recv::<u8>().await.expect("the connection lives"), Some(1));
+            answers.send(&2u8).await.expect("the connection lives");
+            assert_eq!(hears.recv::<u8>().await.expect("the connection lives"), Some(2));
+            let sent = || [&pair.client, &pair.server].map(|side| side.stats().sent_packets);
+            let before = sent();
+            sleep(Duration::from_secs(10)).await;
+            for (after, before) in sent().into_iter().zip(before) {
+                // Keep-alives and what answers them, and the probes of one tail.
+                assert!(after - before < 30, "{rtt_ms} ms: {} packets in 10 s", after - before);
+            }
+        }
+    });
+}
