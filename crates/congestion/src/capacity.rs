@@ -15,7 +15,7 @@ const NOISE: f64 = 0.015;
 pub(crate) struct Sample {
     pub(crate) carried_bytes: f64,
     pub(crate) duration: f64,
-    /// The variance of its rate that comes from random loss, relative to the rate squared.
+    /// The variance that random loss leaves in its rate, relative to the rate squared.
     pub(crate) variance: f64,
 }
 
@@ -73,11 +73,6 @@ impl Capacity {
 
     fn duration(&self) -> f64 {
         self.samples.iter().map(|sample| sample.duration).sum()
-    }
-
-    /// The standard deviation of the rate of the last round, as a share of it.
-    pub(crate) fn noise(&self) -> f64 {
-        self.samples.back().map_or(0.0, |sample| sample.variance.sqrt())
     }
 
     /// The standard deviation of the mean of all rounds but the oldest, as a share of it.
@@ -149,6 +144,5 @@ mod tests {
             capacity.note_round(noisy(1e6), COUNTS);
         }
         assert_eq!(capacity.bytes_per_s(), 1e6);
-        assert!((capacity.noise() - 0.05).abs() < 1e-12);
     }
 }

@@ -11,16 +11,17 @@ use quinn_proto::{
 };
 
 use crate::{
-    capacity::{Capacity, Sample, Verdict},
+    capacity::Capacity,
     config::{LrcConfig, Mode},
     cycle::{Cycle, View},
     loss::{LossModel, Queued},
-    path::Path,
+    path::{Path, QuarterQueue},
+    place::Place,
     rival::{Rival, Sight},
-    round::{Ended, Round, RoundLength, Totals},
+    round::{Round, RoundLength, Totals},
     sent::{Departure, Departures, Stamp},
     signals::{Limit, Phase, Snapshot},
-    startup::{INITIAL_PACKETS, Look, NEAR_S, Startup},
+    startup::{INITIAL_PACKETS, Look, Startup},
     state::State,
 };
 
@@ -60,6 +61,9 @@ pub struct Lrc {
     path: Path,
     capacity: Capacity,
     loss: LossModel,
+    place: Place,
+    /// By how much random loss makes what reaches the bottleneck in a round vary, as a share of it.
+    arrival_noise: f64,
     rival: Rival,
     startup: Startup,
     /// Whether the last connection is known to have lost packets on this path.
@@ -93,6 +97,8 @@ impl Lrc {
             path: Path::new(now),
             capacity: Capacity::default(),
             loss: LossModel::new(now),
+            place: Place::default(),
+            arrival_noise: 0.0,
             rival: Rival::new(now),
             startup: Startup::new(mtu),
             was_lossy: false,
@@ -156,30 +162,6 @@ impl Lrc {
         self.cycle.note_idle(queued.least < 0.4 * queued.target && !ended.app_limited);
     }
 
-    fn note_capacity(&mut self, round: u64, ended: &Ended, queued: &Queued) {
-        let carried_bytes = self.loss.carried(ended, queued, self.state(), self.mtu);
-        // On the shortest paths what varies is the time that processors take.
-        let near = self.path.base_rtt() < NEAR_S;
-        let variance = if near { 0.0 } else { self.loss.relative_variance(carried_bytes, self.mtu) };
-        let sample = Sample { carried_bytes, duration: ended.duration, variance };
-        let (rate, capacity) = (sample.rate(), self.capacity.bytes_per_s());
-        let startup = self.state() == State::Startup;
-        let held_back = queued.least < 0.5 * queued.target && !self.loss.is_congested() && !startup;
-        let more = self.cycle.probe_has_found(round, rate)
-            || self.cycle.is_fresh(round, 4) && rate > capacity
-            || rate > (1.0 + f64::max(0.08, self.doubt() * variance.sqrt())) * capacity
-                && queued.least < queued.target;
-        let much_less =
-            rate < 0.8 * capacity && queued.mean > f64::max(0.2 * queued.base_rtt, 2.0 * queued.target);
-        self.capacity.note_round(
-            sample,
-            Verdict {
-                own_doing: ended.app_limited || ended.slowed || held_back,
-                forget: more || much_less || startup,
-            },
-        );
-    }
-
     /// Begins with what is remembered of the path, once there is a round trip to recognise it by: who remembers learns only in the
     /// handshake whose connection this is.
     fn recall(&mut self) {
@@ -219,7 +201,7 @@ impl Lrc {
         }
     }
 
-    fn step_cycle(&mut self, now: Instant, round_began: bool, quarter_queue: Option<f64>) {
+    fn step_cycle(&mut self, now: Instant, round_began: bool, quarter_queue: Option<QuarterQueue>) {
         let before = self.state();
         self.cycle.step(&View {
             now,
@@ -235,7 +217,9 @@ impl Lrc {
             congested: self.loss.is_congested(),
             rival: self.rival.is_active(),
             test_due: self.loss.wants_test(now),
-            noise: self.capacity.noise(),
+            noise: self.arrival_noise,
+            lost_before: self.place.before(),
+            paced: self.paces(),
         });
         if before != self.state() {
             // The phase was opened with the round, just before the change.
@@ -364,7 +348,7 @@ impl Lrc {
         // See `Path::note`: this one tells of no queue.
         let seen = if stamp.app_limited { rtt.min(self.path.base_rtt()) } else { rtt };
         self.round.note(seen, stamp.app_limited, slowed);
-        self.path.note(now, rtt, self.round.min_rtt(), stamp.app_limited);
+        self.path.note(now, rtt, self.round.min_rtt(), stamp.app_limited, stamp.lead);
         let length = RoundLength {
             short: self.state() == State::Startup,
             mtu: self.mtu,
@@ -399,6 +383,7 @@ impl Controller for Lrc {
             delivered_bytes: self.totals.delivered_bytes,
             phase: self.loss.phase(),
             state: self.state(),
+            lead: self.cycle.lead(now),
             app_limited: self.app_limited_until > self.totals.delivered_bytes,
         };
         self.departures.note_sent(now, bytes, stamp);
@@ -424,7 +409,8 @@ impl Controller for Lrc {
             self.startup.note_train(train);
         }
         let round_began = self.note_batch(now, &newest, rtt);
-        let quarter_queue = self.path.quarter_queue(now, newest.stamp.state == State::Down);
+        let drained = newest.stamp.state == State::Down;
+        let quarter_queue = self.path.quarter_queue(now, drained, self.cycle.lead(now));
         match self.state() {
             State::Startup => self.step_startup(now, freed_bytes, round_began),
             _ => self.step_cycle(now, round_began, quarter_queue),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::state::State;
+use crate::{path::QuarterQueue, state::State};
 
 /// Between two drains there are at least so many rounds, and up to three more, so that flows do not drain in step.
 const CYCLE_ROUNDS: u64 = 10;
@@ -33,7 +33,7 @@ pub(crate) struct View {
     /// Whether a round has just begun.
     pub(crate) round_began: bool,
     /// The queue of the quarter of a round that has just ended, if one has.
-    pub(crate) quarter_queue: Option<f64>,
+    pub(crate) quarter_queue: Option<QuarterQueue>,
     /// The queue of the last round.
     pub(crate) queue: f64,
     pub(crate) queue_target: f64,
@@ -46,8 +46,23 @@ pub(crate) struct View {
     pub(crate) rival: bool,
     /// Whether it is time to test the loss floor.
     pub(crate) test_due: bool,
-    /// By how much random loss makes the rate of a round vary, as a share of it.
+    /// By how much random loss makes what reaches the bottleneck in a round vary, as a share of it.
     pub(crate) noise: f64,
+    /// How much of that noise the bottleneck sees, 0 to 1: none where packets are lost after it.
+    pub(crate) lost_before: f64,
+    /// Whether the pace is kept, so that the gain says how fast the queue changes. A window says how long it is.
+    pub(crate) paced: bool,
+}
+
+impl View {
+    fn is_noisy(&self) -> bool {
+        self.noise > NOISY
+    }
+
+    /// Whether the loop has to be fast, and can be.
+    fn is_prompt(&self) -> bool {
+        self.lost_before * self.noise > NOISY && self.paced
+    }
 }
 
 /// Where in the cycle we are.
@@ -56,6 +71,7 @@ pub(crate) struct Cycle {
     state: State,
     /// The pace is the capacity times this.
     gain: f64,
+    lead: Lead,
     /// The round in which the state began.
     since_round: u64,
     began: Instant,
@@ -66,6 +82,13 @@ pub(crate) struct Cycle {
     /// For how many rounds there has been next to no queue.
     idle_rounds: u32,
     jitter: u64,
+}
+
+/// How far ahead of the capacity we were, and when, in seconds.
+#[derive(Clone, Copy, Debug)]
+struct Lead {
+    seconds: f64,
+    at: Instant,
 }
 
 /// The probe for more.
@@ -83,6 +106,7 @@ impl Cycle {
         Self {
             state: State::Startup,
             gain: 1.0,
+            lead: Lead { seconds: 0.0, at: now },
             since_round: 0,
             began: now,
             rounds: CYCLE_ROUNDS,
@@ -99,6 +123,13 @@ impl Cycle {
 
     pub(crate) fn gain(&self) -> f64 {
         self.gain
+    }
+
+    /// By how much more than the capacity we have decided to send in all, in seconds of it. What of that is younger than a round
+    /// trip makes a queue that no acknowledgement can show yet.
+    pub(crate) fn lead(&self, now: Instant) -> f64 {
+        let elapsed = now.saturating_duration_since(self.lead.at).as_secs_f64();
+        self.lead.seconds + (self.gain - 1.0) * elapsed
     }
 
     /// Whether it tests the loss floor by sending much less.
@@ -124,6 +155,7 @@ impl Cycle {
     /// Ends start-up.
     pub(crate) fn drain(&mut self, now: Instant, round: u64) {
         self.drained_in = Some(round);
+        self.lead = Lead { seconds: self.lead(now), at: now };
         self.enter(State::Drain, 0.6, now, round);
     }
 
@@ -142,6 +174,7 @@ impl Cycle {
 
     /// Goes on after an acknowledgement.
     pub(crate) fn step(&mut self, view: &View) {
+        self.lead = Lead { seconds: self.lead(view.now), at: view.now };
         let rounds = view.round - self.since_round;
         match self.state {
             State::Startup => {}
@@ -192,10 +225,16 @@ impl Cycle {
 
     /// One round of sending more, one of waiting for what comes of it.
     fn step_up(&mut self, view: &View, rounds: u64) {
-        if view.quarter_queue.is_some_and(|queue| queue > 1.5 * view.queue_target)
+        if view.quarter_queue.is_some_and(|queue| queue.shown > 1.5 * view.queue_target)
             || view.round_began && rounds == 1
         {
             self.gain = self.gain.min(1.0);
+        }
+        // What random loss makes of the queue meanwhile is no part of the probe.
+        if let Some(queue) =
+            view.quarter_queue.filter(|queue| view.is_prompt() && queue.shown > view.queue_target)
+        {
+            self.gain = self.gain.min(cruise_gain(queue, view));
         }
         if !view.round_began || rounds < 2 {
             return;
@@ -221,12 +260,81 @@ impl Cycle {
 
 /// Feedback on the queue's delay. A slope of half a capacity per base round trip is far from where a loop with 1.2 round trips of
 /// delay begins to swing (pi/2).
-fn cruise_gain(queue: f64, view: &View) -> f64 {
-    let error = (view.queue_target - queue) / view.base_rtt.max(0.05);
-    // Where random loss makes the queue wander, what has become too much is let go sooner.
-    let (rtts, targets) = if view.noise > NOISY { (0.1, 1.7) } else { (0.2, 2.5) };
+///
+/// Where packets are lost at random, what has become too much is let go sooner. Where they are lost before the bottleneck, so that the
+/// queue wanders, the loop of a pace has to be faster too. It may be, because it reckons with what is on the way: the delay is out of
+/// the loop then (Smith, 1957), and only the way itself is left to chance. That is right as far as the capacity is, so it counts for no
+/// more than the queue aimed at: a probe for more is on the way too.
+fn cruise_gain(queue: QuarterQueue, view: &View) -> f64 {
+    let (least, most) = (queue.shown - view.queue_target, queue.shown + view.queue_target);
+    let (queue, slope, most_gain, least_rtt) = if view.is_prompt() {
+        (queue.coming.clamp(least, most), 1.0, 1.15, 0.03)
+    } else {
+        (queue.shown, 0.5, 1.08, 0.05)
+    };
+    let (rtts, targets) = if view.is_noisy() { (0.1, 1.7) } else { (0.2, 2.5) };
     let far_off = queue > f64::max(rtts * view.base_rtt, targets * view.queue_target);
-    let (slope, least) = if far_off { (0.7, 0.5) } else { (0.5, 0.85) };
-    let gain = (1.0 + slope * error).clamp(least, 1.08);
+    let (slope, least_gain) = if far_off { (f64::max(slope, 0.7), 0.5) } else { (slope, 0.85) };
+    let error = (view.queue_target - queue) / view.base_rtt.max(least_rtt);
+    let gain = (1.0 + slope * error).clamp(least_gain, most_gain);
     if view.congested { gain.min(0.95) } else { gain }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A path of 100 ms on which 4 ms of queue are aimed at.
+    fn view(noise: f64, paced: bool) -> View {
+        View {
+            now: Instant::now(),
+            round: 9,
+            round_began: false,
+            quarter_queue: None,
+            queue: 0.0,
+            queue_target: 0.004,
+            base_rtt: 0.1,
+            capacity: 1e6,
+            dispersion: 1e6,
+            in_flight: 1e5,
+            congested: false,
+            rival: false,
+            test_due: false,
+            noise,
+            lost_before: 1.0,
+            paced,
+        }
+    }
+
+    fn gain(shown_ms: f64, coming_ms: f64, view: &View) -> f64 {
+        cruise_gain(QuarterQueue { shown: shown_ms / 1e3, coming: coming_ms / 1e3 }, view)
+    }
+
+    #[test]
+    fn a_noisy_pace_reckons_with_what_is_on_the_way() {
+        let near = |a: f64, b: f64| (a - b).abs() < 1e-9;
+        let prompt = view(0.05, true);
+        assert!(near(gain(4.0, 4.0, &prompt), 1.0));
+        assert!(near(gain(4.0, 2.0, &prompt), 1.02) && near(gain(4.0, 6.0, &prompt), 0.98));
+        // A probe that has doubled the rate is on the way too.
+        assert!(near(gain(0.0, 100.0, &prompt), 1.0) && near(gain(20.0, 0.0, &prompt), 0.88));
+        let after = View { lost_before: 0.1, ..prompt };
+        for other in [view(0.0, true), view(0.05, false), after] {
+            assert!(near(gain(4.0, 2.0, &other), 1.0) && near(gain(2.0, 4.0, &other), 1.01));
+        }
+    }
+
+    #[test]
+    fn the_lead_is_what_was_sent_beyond_the_capacity() {
+        let start = Instant::now();
+        let at = |ms: u64| start + Duration::from_millis(ms);
+        let mut cycle = Cycle::new(start);
+        assert_eq!(cycle.lead(at(100)), 0.0);
+        cycle.drain(at(100), 1);
+        assert!((cycle.lead(at(150)) + 0.02).abs() < 1e-9, "50 ms at 0.6");
+        // What is in flight is drained already: on it goes at the capacity.
+        cycle.step(&View { now: at(200), round: 1, in_flight: 0.0, ..view(0.0, true) });
+        assert_eq!(cycle.state(), State::Cruise);
+        assert!((cycle.lead(at(900)) + 0.04).abs() < 1e-9);
+    }
 }

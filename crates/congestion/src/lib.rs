@@ -13,6 +13,7 @@
 //! * **Capacity** `C`, bytes per second as they are sent (`capacity`): resolved bytes (acknowledged, and lost at no more than
 //!   the floor's ratio) over the duration of whole rounds. Rounds are contiguous, so what one round is given too much the next
 //!   is given too little. Delivery rates after draft-cheng-iccrg-delivery-rate-estimation.
+//! * **Place** of the losses (`place`): before the bottleneck or after it, which decides what of a round's rate is luck.
 //! * **Base round trip** and **queue** (`path`): the least round trip of ten seconds, and how far the least of a round, or
 //!   of a quarter of one, lies above it, but for what it shows of jitter (`noise`).
 //! * **Loss floor** `p` (`loss`): pooled over rounds that had no queue, and tested now and then by sending a quarter less.
@@ -43,6 +44,7 @@ mod memory;
 mod noise;
 mod pacer;
 mod path;
+mod place;
 mod rival;
 mod round;
 mod sent;

@@ -41,6 +41,23 @@ struct Quarter {
     start: Instant,
     acks: u32,
     min: f64,
+    /// The least round trip without what had been sent ahead of the capacity by then.
+    min_without_lead: f64,
+}
+
+/// The queue of a quarter of a round, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct QuarterQueue {
+    /// What its acknowledgements showed.
+    pub(crate) shown: f64,
+    /// What it comes to with what has been sent since, and not been seen yet.
+    pub(crate) coming: f64,
+}
+
+impl Quarter {
+    fn begin(start: Instant) -> Self {
+        Self { start, acks: 0, min: f64::MAX, min_without_lead: f64::MAX }
+    }
 }
 
 impl Path {
@@ -53,15 +70,15 @@ impl Path {
             queue: 0.0,
             smoothed_rtt: 0.1,
             recent: VecDeque::with_capacity(RECENT),
-            quarter: Quarter { start: now, acks: 0, min: f64::MAX },
+            quarter: Quarter::begin(now),
             noise: Noise::default(),
         }
     }
 
     /// Notes the least round trip of an acknowledgement; `round_min` is the least of the running round. Of packets behind which the
     /// application had no more, only the base is learnt: their receiver may hold the acknowledgement back (RFC 9000 section 13.2.1),
-    /// 25 ms as a rule, which looks like a queue.
-    pub(crate) fn note(&mut self, now: Instant, rtt: f64, round_min: f64, app_limited: bool) {
+    /// 25 ms as a rule, which looks like a queue. `lead` is how far ahead of the capacity we were when they left, in seconds.
+    pub(crate) fn note(&mut self, now: Instant, rtt: f64, round_min: f64, app_limited: bool, lead: f64) {
         self.least_since = self.least_since.min(rtt);
         let seen = rtt <= self.base_rtt * 1.01 + 0.0002;
         if seen || now.saturating_duration_since(self.base_seen) > BASE_LIFETIME {
@@ -79,6 +96,7 @@ impl Path {
         self.recent.push_back(rtt);
         self.quarter.acks += 1;
         self.quarter.min = self.quarter.min.min(rtt);
+        self.quarter.min_without_lead = self.quarter.min_without_lead.min(rtt - lead);
     }
 
     /// The round trip without queues. Huge before the first acknowledgement.
@@ -101,18 +119,21 @@ impl Path {
         self.queue = (shown - self.noise.of_round(self.jitter)).max(0.0);
     }
 
-    /// Ends a quarter of a round when it is over, and tells its queue. It halves the delay of the control loop.
-    pub(crate) fn quarter_queue(&mut self, now: Instant, drained: bool) -> Option<f64> {
+    /// Ends a quarter of a round when it is over, and tells its queue. It halves the delay of the control loop. `lead` is how far ahead
+    /// of the capacity we are now.
+    pub(crate) fn quarter_queue(&mut self, now: Instant, drained: bool, lead: f64) -> Option<QuarterQueue> {
         let elapsed = now.saturating_duration_since(self.quarter.start).as_secs_f64();
         if self.quarter.acks < QUARTER_ACKS || elapsed < 0.25 * self.base_rtt {
             return None;
         }
         let shown = (self.quarter.min - self.base_rtt).max(0.0);
-        self.quarter = Quarter { start: now, acks: 0, min: f64::MAX };
+        let coming = (self.quarter.min_without_lead + lead - self.base_rtt).max(0.0);
+        self.quarter = Quarter::begin(now);
         if drained {
             self.noise.note_drained_quarter(shown);
         }
-        Some((shown - self.noise.of_quarter(self.jitter)).max(0.0))
+        let noise = self.noise.of_quarter(self.jitter);
+        Some(QuarterQueue { shown: (shown - noise).max(0.0), coming: (coming - noise).max(0.0) })
     }
 }
 
@@ -129,10 +150,10 @@ mod tests {
         let start = Instant::now();
         let mut path = Path::new(start);
         for (ms, rtt) in [(0, 0.120), (100, 0.100), (200, 0.150), (10_100, 0.150)] {
-            path.note(at(start, ms), rtt, rtt, false);
+            path.note(at(start, ms), rtt, rtt, false, 0.0);
         }
         assert_eq!(path.base_rtt(), 0.100, "exactly ten seconds are not more than ten");
-        path.note(at(start, 10_101), 0.140, 0.140, false);
+        path.note(at(start, 10_101), 0.140, 0.140, false, 0.0);
         assert_eq!(path.base_rtt(), 0.140, "the least since it was last seen");
     }
 
@@ -140,9 +161,9 @@ mod tests {
     fn a_base_that_is_nearly_seen_again_lives_on() {
         let start = Instant::now();
         let mut path = Path::new(start);
-        path.note(start, 0.100, 0.100, false);
-        path.note(at(start, 9000), 0.1011, 0.1011, false);
-        path.note(at(start, 15_000), 0.130, 0.130, false);
+        path.note(start, 0.100, 0.100, false, 0.0);
+        path.note(at(start, 9000), 0.1011, 0.1011, false, 0.0);
+        path.note(at(start, 15_000), 0.130, 0.130, false, 0.0);
         assert_eq!(path.base_rtt(), 0.100);
     }
 
@@ -151,15 +172,19 @@ mod tests {
         let start = Instant::now();
         let mut path = Path::new(start);
         for step in 0..6 {
-            assert_eq!(path.quarter_queue(at(start, step), false), None);
-            path.note(at(start, step), 0.100 + step as f64 / 1e3, 0.100, false);
+            assert_eq!(path.quarter_queue(at(start, step), false, 0.0), None);
+            path.note(at(start, step), 0.100 + step as f64 / 1e3, 0.100, false, 0.0);
         }
-        assert_eq!(path.quarter_queue(at(start, 24), false), None, "a quarter of 100 ms");
-        assert_eq!(path.quarter_queue(at(start, 25), false), Some(0.0));
+        assert_eq!(path.quarter_queue(at(start, 24), false, 0.0), None, "a quarter of 100 ms");
+        assert_eq!(
+            path.quarter_queue(at(start, 25), false, 0.0),
+            Some(QuarterQueue { shown: 0.0, coming: 0.0 })
+        );
         for _ in 0..6 {
-            path.note(at(start, 40), 0.108, 0.100, false);
+            path.note(at(start, 40), 0.108, 0.100, false, 0.001);
         }
-        let queue = path.quarter_queue(at(start, 50), false).expect("it is over");
-        assert!((queue - 0.008).abs() < 1e-9, "{queue}");
+        // When they left we were a millisecond ahead; now we are three ahead.
+        let queue = path.quarter_queue(at(start, 50), false, 0.003).expect("it is over");
+        assert!((queue.shown - 0.008).abs() < 1e-9 && (queue.coming - 0.010).abs() < 1e-9, "{queue:?}");
     }
 }

@@ -26,6 +26,8 @@ pub(crate) struct Stamp {
     /// The loss ledger's phase.
     pub(crate) phase: u64,
     pub(crate) state: State,
+    /// How far ahead of the capacity we were ([`Cycle::lead`](crate::cycle::Cycle::lead)), in seconds.
+    pub(crate) lead: f64,
     /// Whether the application had less to send than the window allowed.
     pub(crate) app_limited: bool,
 }
@@ -179,7 +181,8 @@ mod tests {
 
     use super::*;
 
-    const STAMP: Stamp = Stamp { delivered_bytes: 0, phase: 0, state: State::Startup, app_limited: false };
+    const STAMP: Stamp =
+        Stamp { delivered_bytes: 0, phase: 0, state: State::Startup, lead: 0.0, app_limited: false };
     const MTU: f64 = 1000.0;
     const GAP: Duration = Duration::from_millis(5);
 

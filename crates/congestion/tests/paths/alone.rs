@@ -25,6 +25,18 @@ fn loss_before_the_bottleneck_costs_nothing() {
     assert!(share >= 0.97, "{share}");
 }
 
+/// On a slow link a few packets are a long queue, and each that is lost before it leaves a gap: what of that is luck must not move the
+/// estimate, nor the queue that it makes stay.
+#[test]
+fn loss_before_a_slow_bottleneck_makes_no_long_queue() {
+    for (rtt_ms, loss) in [(5.0, 0.05), (30.0, 0.2)] {
+        let lossy = Direction { loss_before_queue: Some(Loss::Bernoulli(loss)), ..link(10.0, rtt_ms, 0.0) };
+        let result = play(&lossy, vec![lrc(Mode::Paced)], 30.0, 1);
+        let (share, queue_ms) = (result.share(0, 10.0..30.0), result.queue_ms(10.0..30.0));
+        assert!(share >= 0.97 && queue_ms <= 5.0, "{rtt_ms} ms {loss}: {share}, {queue_ms} ms");
+    }
+}
+
 #[test]
 fn bursts_and_jitter_are_not_congestion() {
     let bursts = Direction { loss_after_queue: Some(Loss::bursts(0.05, 5.0)), ..link(20.0, 50.0, 0.05) };
