@@ -56,6 +56,14 @@ fn a_plan_is_run_shown_and_written_and_gives_the_same_again() {
 }
 
 #[test]
+fn whole_transfers_are_not_slower_than_they_were() {
+    // What the plan says of its bounds holds: they are what was reached, and no targets. The time is virtual.
+    let (table, errors, content) = transfers(&[concat!(env!("CARGO_MANIFEST_DIR"), "/plans/floor.toml")]);
+    assert!(content, "{table}{errors}");
+    assert_eq!(table.matches("\n| 100M 100ms ").count(), 8, "{table}");
+}
+
+#[test]
 fn a_missed_target_is_a_failure_and_said_so() {
     let dir = tempfile::tempdir().expect("a folder");
     let plan = written(dir.path(), &PLAN.replace("median_at_least = 0.4", "median_at_least = 1"));
