@@ -46,6 +46,9 @@ const LAST_PACKETS: u64 = 24;
 /// With a larger window than 2^32 bytes quinn's own pacer does nothing.
 const UNPACED_WINDOW: u64 = 1 << 33;
 
+/// The shortest round trip, in seconds.
+const LEAST_RTT_S: f64 = 1e-5;
+
 /// The slowest pace, in bytes per second.
 const LEAST_PACE: f64 = 10_000.0;
 
@@ -316,9 +319,11 @@ impl Lrc {
         }
     }
 
-    /// Takes over what quinn says of the bytes in flight. Returns how many left the network.
+    /// Takes over what quinn says of the bytes in flight. Returns how many left the network and would be replaced by others: an
+    /// application with less to send opens no window (RFC 9002 section 7.8). Nor does a receiver, whose acknowledgements leave without
+    /// ever being in flight for quinn.
     fn resync(&mut self, in_flight: u64, app_limited: bool) -> f64 {
-        let freed_bytes = self.in_flight.saturating_sub(in_flight) as f64;
+        let freed_bytes = if app_limited { 0 } else { self.in_flight.saturating_sub(in_flight) };
         self.in_flight = in_flight;
         let young = self.totals.delivered_bytes < KNOWN_AFTER_PACKETS * self.mtu as u64;
         let lossy = self.totals.lost_bytes as f64 > LOSSY * self.totals.delivered_bytes as f64;
@@ -332,7 +337,7 @@ impl Lrc {
         if app_limited {
             self.app_limited_until = self.totals.delivered_bytes + in_flight.max(1);
         }
-        freed_bytes
+        freed_bytes as f64
     }
 
     /// Notes a batch of acknowledgements. Returns whether a round has ended with it.
@@ -365,7 +370,9 @@ impl Lrc {
     fn note_acked(&mut self, now: Instant, sent: Instant, bytes: u64, smoothed_rtt: f64) {
         self.totals.delivered_bytes += bytes;
         self.path.smoothed_rtt = smoothed_rtt;
-        self.batch_rtt = self.batch_rtt.min(now.saturating_duration_since(sent).as_secs_f64());
+        // Within one machine the clock may have been read before the packet left.
+        self.batch_rtt =
+            self.batch_rtt.min(now.saturating_duration_since(sent).as_secs_f64().max(LEAST_RTT_S));
         let longest_gap = Duration::from_secs_f64(0.5 * self.quantum() / self.pace);
         let Some(departure) = self.departures.note_acked(now, sent, bytes, longest_gap) else { return };
         self.loss.note_acked(departure.stamp.phase, bytes);

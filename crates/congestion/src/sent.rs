@@ -73,6 +73,9 @@ pub(crate) struct Train {
     pub(crate) tells: bool,
 }
 
+/// The most departures that are kept: some seconds' worth on the fastest paths. A peer that acknowledges nothing must not fill the memory.
+const MAX_DEPARTURES: usize = 65_536;
+
 /// The departures that may still be acknowledged, in order of time.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Departures(VecDeque<Departure>);
@@ -82,6 +85,9 @@ impl Departures {
         match self.0.back_mut().filter(|last| last.at == now) {
             Some(last) => last.bytes += bytes,
             None => self.0.push_back(Departure { at: now, stamp, bytes, acked: Acked::default() }),
+        }
+        if self.0.len() > MAX_DEPARTURES {
+            self.0.pop_front();
         }
     }
 
@@ -109,6 +115,11 @@ impl Departures {
     /// What left at this instant.
     pub(crate) fn at(&self, sent: Instant) -> Option<&Departure> {
         self.find(sent).map(|index| &self.0[index])
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// Forgets departures from before an instant, but for the last two.

@@ -5,6 +5,9 @@ use crate::{memory::Remembered, path::Path, sent::Train};
 /// Packets that may leave before anything is known: about 90 KB.
 pub(crate) const INITIAL_PACKETS: f64 = 64.0;
 
+/// Fewer packets in flight would be waiting for each other's acknowledgements, however slow the path.
+const LEAST_PACKETS: f64 = 4.0;
+
 /// In so many seconds they leave.
 const INITIAL_SPREAD_S: f64 = 0.025;
 
@@ -161,7 +164,8 @@ impl Startup {
             pace = pace.min(1.1 * self.dispersion);
         }
         pace = pace.min(2.0 * capacity.max(0.7 * self.dispersion));
-        self.window = self.window.min((2.0 * pace * base_rtt).max(least_window));
+        let most_window = (2.0 * pace * base_rtt).max(least_window);
+        self.window = self.window.clamp(LEAST_PACKETS * mtu, most_window);
         pace
     }
 }

@@ -199,3 +199,31 @@ fn what_limits_the_flow_is_told() {
     let _lrc = Lrc::new(new, Instant::now(), 1200);
     assert_eq!(signals.snapshot().limit, Limit::Startup);
 }
+
+#[test]
+fn a_peer_that_acknowledges_nothing_fills_no_memory() {
+    let start = Instant::now();
+    let mut lrc = Lrc::new(LrcConfig::new(Mode::Paced), start, 1200);
+    for packet in 0..200_000 {
+        lrc.on_sent(start + Duration::from_micros(packet), 35, packet);
+    }
+    assert!(lrc.departures.len() <= 65_536, "{}", lrc.departures.len());
+}
+
+#[test]
+fn acknowledgements_of_a_receiver_open_no_window() {
+    let start = Instant::now();
+    let mut lrc = Lrc::new(LrcConfig::new(Mode::Paced), start, 1200);
+    let before = lrc.allowed();
+    for round in 0..1000 {
+        // A hundred acknowledgements, and credit, which is acknowledged itself.
+        let sent = start + Duration::from_millis(50) * round;
+        for packet in 0..100 {
+            lrc.on_sent(sent + Duration::from_micros(packet), 35, packet);
+        }
+        let now = sent + Duration::from_millis(40);
+        lrc.note_acked(now, sent, 35, 0.04);
+        lrc.on_end_acks(now, 0, true, None);
+    }
+    assert!(lrc.allowed() < 2 * before, "{} bytes of window, {before} before", lrc.allowed());
+}
