@@ -314,6 +314,6 @@ pub(super) async fn write(
     digest: RangeDigest,
 ) -> Result<(), Error> {
     let mut call = open_write(session, upload, range).await?;
-    call.send_body(body, &Trailer::Range(digest)).await?;
+    call.send_body([body], &Trailer::Range(digest)).await?;
     written(call).await
 }
