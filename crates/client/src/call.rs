@@ -70,8 +70,12 @@ impl Call {
         }
     }
 
-    /// Sends `body` and its trailer.
-    pub(crate) async fn send_body(&mut self, body: Bytes, trailer: &Trailer) -> Result<(), Error> {
+    /// Sends the pieces of `body` and its trailer.
+    pub(crate) async fn send_body(
+        &mut self,
+        body: impl IntoIterator<Item = Bytes>,
+        trailer: &Trailer,
+    ) -> Result<(), Error> {
         send_body(&self.answers.line, &mut self.sender, body, trailer).await
     }
 }
@@ -92,17 +96,17 @@ impl Answers {
     }
 }
 
-/// Sends `body` and its trailer. A server that has answered already wants no more of it; its answer is then the next
+/// Sends the pieces of `body` and its trailer. A server that has answered already wants no more of it; its answer is then the next
 /// thing to read, so being stopped is no error here.
 pub(crate) async fn send_body(
     line: &Line,
     sender: &mut FrameSender,
-    body: Bytes,
+    body: impl IntoIterator<Item = Bytes>,
     trailer: &Trailer,
 ) -> Result<(), Error> {
     let sent = async {
-        if !body.is_empty() {
-            sender.send_bytes(body).await?;
+        for piece in body {
+            sender.send_bytes(piece).await?;
         }
         sender.send(trailer).await
     };

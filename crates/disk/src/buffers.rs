@@ -13,6 +13,11 @@ use bytes::Bytes;
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 
+/// Where buffers begin: at a cache line. The system's allocator begins long ones 16 bytes behind the start of a page, and there
+/// copying from the start of a page, as from any file, takes more than three times as long on processors that copy by one instruction
+/// (measured on AMD's Zen: 0.50 s per GiB instead of 0.15).
+const ALIGNMENT: usize = 64;
+
 /// Shorter buffers come and go without the system; keeping them would only be in the way.
 const MIN_KEPT_BYTES: usize = 64 * 1024;
 
@@ -35,7 +40,7 @@ struct Idle {
 impl Idle {
     fn take(&mut self, len: usize) -> Option<Vec<u8>> {
         // The one that came back last is likeliest to be in a cache still. A larger one would be read into too far.
-        let index = self.buffers.iter().rposition(|buffer| buffer.capacity() == len)?;
+        let index = self.buffers.iter().rposition(|buffer| buffer.capacity() == capacity_for(len))?;
         let buffer = self.buffers.remove(index)?;
         self.bytes -= buffer.capacity();
         Some(buffer)
@@ -52,6 +57,11 @@ impl Idle {
             self.bytes -= self.buffers.pop_front().map_or(self.bytes, |oldest| oldest.capacity());
         }
     }
+}
+
+/// How much is allocated for `len` bytes, with room to begin where it is good.
+const fn capacity_for(len: usize) -> usize {
+    len + ALIGNMENT - 1
 }
 
 impl fmt::Debug for Buffers {
@@ -71,7 +81,10 @@ impl Buffers {
     #[must_use]
     pub fn take(&self, len: usize) -> Buffer {
         let kept = self.idle().take(len);
-        Buffer { bytes: kept.unwrap_or_else(|| Vec::with_capacity(len)), home: self.clone() }
+        let mut bytes = kept.unwrap_or_else(|| Vec::with_capacity(capacity_for(len)));
+        let lead = bytes.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT - 1);
+        bytes.resize(lead, 0);
+        Buffer { bytes, lead, home: self.clone() }
     }
 
     /// Reads exactly `len` bytes of `file` from `offset`, into memory that is not filled with zeros first.
@@ -80,17 +93,17 @@ impl Buffers {
     /// `UnexpectedEof` when the file ends before that; what else the system answers.
     pub fn read(&self, file: &File, offset: u64, len: usize) -> io::Result<Buffer> {
         let mut buffer = self.take(len);
-        let bytes = &mut buffer.bytes;
-        while bytes.len() < len {
-            let at = offset + bytes.len() as u64;
+        let (lead, bytes) = (buffer.lead, &mut buffer.bytes);
+        while bytes.len() < lead + len {
+            let at = offset + (bytes.len() - lead) as u64;
             match rustix::io::pread(file, spare_capacity(bytes), at) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno.into()),
             }
         }
-        // A vector may have got more room than was asked for.
-        bytes.truncate(len);
+        // There is a little more room than was asked for.
+        bytes.truncate(lead + len);
         Ok(buffer)
     }
 
@@ -102,7 +115,9 @@ impl Buffers {
 /// Memory on loan. It goes back when this, or the last part of the [`Bytes`] made of it, is dropped.
 #[derive(Debug)]
 pub struct Buffer {
+    /// The content, behind a few bytes that bring it to where it begins.
     bytes: Vec<u8>,
+    lead: usize,
     home: Buffers,
 }
 
@@ -123,13 +138,13 @@ impl Deref for Buffer {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.bytes
+        &self.bytes[self.lead..]
     }
 }
 
 impl AsRef<[u8]> for Buffer {
     fn as_ref(&self) -> &[u8] {
-        &self.bytes
+        self
     }
 }
 
@@ -145,6 +160,11 @@ mod tests {
 
     const LEN: usize = MIN_KEPT_BYTES;
 
+    /// What so many buffers of [`LEN`] take.
+    const fn of(buffers: usize) -> usize {
+        buffers * capacity_for(LEN)
+    }
+
     fn kept(buffers: &Buffers) -> (usize, usize) {
         let idle = buffers.idle();
         assert_eq!(idle.bytes, idle.buffers.iter().map(Vec::capacity).sum::<usize>());
@@ -153,12 +173,12 @@ mod tests {
 
     #[test]
     fn what_comes_back_is_lent_again_empty() {
-        let buffers = Buffers::new(4 * LEN);
+        let buffers = Buffers::new(of(4));
         let mut buffer = buffers.take(LEN);
         buffer.extend(b"old");
         let address = buffer.as_ptr();
         drop(buffer);
-        assert_eq!(kept(&buffers), (1, LEN));
+        assert_eq!(kept(&buffers), (1, of(1)));
         let again = buffers.take(LEN);
         assert_eq!((again.as_ptr(), again.len()), (address, 0));
         assert_eq!(kept(&buffers), (0, 0));
@@ -167,7 +187,7 @@ mod tests {
 
     #[test]
     fn bytes_give_the_memory_back_with_their_last_part() {
-        let buffers = Buffers::new(4 * LEN);
+        let buffers = Buffers::new(of(4));
         let mut buffer = buffers.take(LEN);
         buffer.extend(b"content");
         let mut bytes = buffer.freeze();
@@ -176,20 +196,33 @@ mod tests {
         assert_eq!(kept(&buffers), (0, 0));
         assert_eq!(&part[..], b"con");
         drop(part);
-        assert_eq!(kept(&buffers), (1, LEN));
+        assert_eq!(kept(&buffers), (1, of(1)));
     }
 
     #[test]
     fn no_more_is_kept_than_was_said_and_the_oldest_goes_first() {
-        let buffers = Buffers::new(3 * LEN);
+        let buffers = Buffers::new(of(3));
         let lent: Vec<Buffer> = [LEN, LEN, 2 * LEN].into_iter().map(|len| buffers.take(len)).collect();
         drop(lent);
-        assert_eq!(kept(&buffers), (2, 3 * LEN));
-        drop(buffers.take(3 * LEN + 1));
-        drop(buffers.take(LEN - 1));
-        assert_eq!(kept(&buffers), (2, 3 * LEN), "neither too large nor small ones are kept");
-        drop(buffers.take(3 * LEN));
-        assert_eq!(kept(&buffers), (1, 3 * LEN));
+        assert_eq!(kept(&buffers), (2, capacity_for(LEN) + capacity_for(2 * LEN)));
+        drop(buffers.take(of(3)));
+        drop(buffers.take(LEN - ALIGNMENT));
+        assert_eq!(kept(&buffers).0, 2, "neither too large nor small ones are kept");
+        let whole = of(3) + 1 - ALIGNMENT;
+        drop(buffers.take(whole));
+        assert_eq!(kept(&buffers), (1, of(3)));
+    }
+
+    #[test]
+    fn buffers_begin_at_a_cache_line_and_stay_there() {
+        let buffers = Buffers::new(of(4));
+        for len in [1, 100, 4096, LEN, LEN, 3 * LEN + 1] {
+            let mut buffer = buffers.take(len);
+            let start = buffer.as_ptr();
+            assert_eq!((start.align_offset(ALIGNMENT), buffer.len()), (0, 0), "{len}");
+            buffer.extend(&vec![1; len]);
+            assert_eq!((buffer.as_ptr(), buffer.len()), (start, len));
+        }
     }
 
     #[test]

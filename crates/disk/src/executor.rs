@@ -5,11 +5,11 @@
 //! paused clock runs on while other threads work.
 
 use std::any::Any;
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use tokio::sync::oneshot;
@@ -39,9 +39,53 @@ impl Executor for Inline {
 /// work bounds how much of it is under way. Dropping the pool runs what is queued and waits for the threads.
 #[derive(Debug)]
 pub struct ThreadPool {
-    /// `None` only while dropping, which ends the threads' receive loops.
-    queue: Option<Sender<Job>>,
+    queue: Arc<Queue>,
     threads: Vec<JoinHandle<()>>,
+}
+
+/// Jobs that wait for a thread. One that comes wakes one thread: with threads that wait for each other's turn at a channel, every job
+/// woke two.
+#[derive(Default)]
+struct Queue {
+    state: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    jobs: VecDeque<Job>,
+    /// No more jobs will come.
+    closed: bool,
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue").finish_non_exhaustive()
+    }
+}
+
+impl Queue {
+    fn push(&self, job: Job) {
+        self.state().jobs.push_back(job);
+        self.changed.notify_one();
+    }
+
+    /// The next job, waited for; none when the queue is closed and empty.
+    fn next(&self) -> Option<Job> {
+        let waits = |waiting: &mut Waiting| waiting.jobs.is_empty() && !waiting.closed;
+        let state = self.changed.wait_while(self.state(), waits);
+        state.unwrap_or_else(PoisonError::into_inner).jobs.pop_front()
+    }
+
+    fn close(&self) {
+        self.state().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Consistent at every point where a thread could panic.
+    fn state(&self) -> MutexGuard<'_, Waiting> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// More threads than this only add contention.
@@ -53,24 +97,19 @@ impl ThreadPool {
     /// # Errors
     /// What the operating system answers when it refuses to start a thread.
     pub fn new(threads: usize) -> io::Result<Self> {
-        let (queue, jobs) = channel();
-        let jobs = Arc::new(Mutex::new(jobs));
-        let mut pool = Self { queue: Some(queue), threads: Vec::new() };
+        let mut pool = Self { queue: Arc::default(), threads: Vec::new() };
         for index in 0..threads.clamp(1, MAX_THREADS) {
-            let jobs = Arc::clone(&jobs);
+            let queue = Arc::clone(&pool.queue);
             let builder = thread::Builder::new().name(format!("fulmar-disk-{index}"));
-            pool.threads.push(builder.spawn(move || work(&jobs))?);
+            pool.threads.push(builder.spawn(move || work(&queue))?);
         }
         Ok(pool)
     }
 }
 
 /// One thread's life: take a job, run it, until the queue is closed and empty.
-fn work(jobs: &Mutex<Receiver<Job>>) {
-    loop {
-        // The lock is held only while waiting for a job, never while one runs.
-        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = job else { return };
+fn work(queue: &Queue) {
+    while let Some(job) = queue.next() {
         // A panicking job must not take a thread away from the pool; `Offload` has reported it already.
         drop(catch_unwind(AssertUnwindSafe(job)));
     }
@@ -78,17 +117,13 @@ fn work(jobs: &Mutex<Receiver<Job>>) {
 
 impl Executor for ThreadPool {
     fn execute(&self, job: Job) {
-        let queue = self.queue.as_ref().expect("the queue is only taken by drop");
-        if let Err(refused) = queue.send(job) {
-            // Unreachable while the threads live; the promise to run every job holds even so.
-            (refused.0)();
-        }
+        self.queue.push(job);
     }
 }
 
 impl Drop for ThreadPool {
     fn drop(&mut self) {
-        drop(self.queue.take());
+        self.queue.close();
         let this_thread = thread::current().id();
         for thread in self.threads.drain(..) {
             // The last handle may be dropped by a job: a thread cannot wait for itself.
@@ -152,6 +187,7 @@ impl Offload {
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc::channel;
 
     fn block_on<T>(future: impl Future<Output = T>) -> T {
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use fulmar_proto::digest::RangeDigest;
+use fulmar_proto::digest::{RangeDigest, RangeHasher};
 use fulmar_proto::range::Range;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
@@ -124,15 +124,31 @@ pub fn read_piece(file: &File, offset: u64, len: usize) -> io::Result<Vec<u8>> {
     Ok(piece)
 }
 
-/// Reads one range and hashes it while it is in the cache.
+/// In pieces of this many bytes a range is read: short enough to be hashed while it is in a processor's own cache, and to be lent
+/// anew soon after it was sent.
+const HASHED_PIECE_BYTES: usize = 256 * 1024;
+
+/// Reads one range, in pieces, and hashes each while it is in the cache.
 ///
 /// # Errors
 /// [`DiskError::Changed`] when the file ends within the range; [`DiskError::Io`].
-pub fn read_hashed(file: &File, range: Range, buffers: &Buffers) -> Result<(Buffer, RangeDigest), DiskError> {
-    let piece = buffers.read(file, range.offset(), range.len() as usize).map_err(changed)?;
-    // The piece is exactly as long as the range, the only thing the hasher can object to.
-    let digest = RangeDigest::of(range, &piece).map_err(|_| DiskError::Changed)?;
-    Ok((piece, digest))
+pub fn read_hashed(
+    file: &File,
+    range: Range,
+    buffers: &Buffers,
+) -> Result<(Vec<Buffer>, RangeDigest), DiskError> {
+    let mut hasher = RangeHasher::new(range);
+    let mut pieces = Vec::with_capacity((range.len() as usize).div_ceil(HASHED_PIECE_BYTES));
+    let mut offset = range.offset();
+    while offset < range.end() {
+        let left = usize::try_from(range.end() - offset).unwrap_or(HASHED_PIECE_BYTES);
+        let piece = buffers.read(file, offset, left.min(HASHED_PIECE_BYTES)).map_err(changed)?;
+        offset += piece.len() as u64;
+        // The pieces are exactly as long as the range together, the only thing the hasher can object to.
+        hasher.update(&piece).map_err(|_| DiskError::Changed)?;
+        pieces.push(piece);
+    }
+    Ok((pieces, hasher.finish().map_err(|_| DiskError::Changed)?))
 }
 
 /// A file that got shorter while it was read has changed; that is not the disk's fault.

@@ -171,14 +171,14 @@ impl ReceiveWindow {
     }
 
     /// Has `set` take over the window when it has grown, with this round trip of the path.
-    fn fit(&self, rtt: impl FnOnce() -> Duration, set: impl FnOnce(u32)) {
+    fn fit(&self, rtt: Duration, set: impl FnOnce(u32)) {
         let most = self.most.load(Ordering::Relaxed);
         // Held over `set`, so that of two growths at once the smaller one is not set last.
         let mut current = self.current();
         if *current >= most {
             return;
         }
-        let wanted = self.socket_bytes.map_or(most, |bytes| tuning::receive_window(most, rtt(), bytes));
+        let wanted = self.socket_bytes.map_or(most, |bytes| tuning::receive_window(most, rtt, bytes));
         if wanted > *current {
             *current = wanted;
             set(wanted);
@@ -194,6 +194,23 @@ impl ReceiveWindow {
 /// kept for as long as a path looks like the same one from here, also when a client has moved to another network.
 fn path_rtt(shortest: Duration, smoothed: Duration) -> Duration {
     if smoothed > tuning::MOVED_PATH_RTT { smoothed } else { shortest }
+}
+
+/// What quinn's figures say of a path, and the most that was in flight on it of late, in bytes.
+fn glance(now: Instant, stats: &quinn::ConnectionStats, most_in_flight_bytes: u64) -> Glance {
+    Glance {
+        now,
+        received_bytes: stats.udp_rx.bytes,
+        // Not the smoothed one of a short path: data that waits in the receiver's socket would grow the window that lets it wait there.
+        rtt: path_rtt(stats.path.min_rtt, stats.path.rtt),
+        congestion_window_bytes: used_window(stats.path.cwnd, most_in_flight_bytes),
+    }
+}
+
+/// As much of a congestion window as counts, given the most that was in flight of late, in bytes: a window grows by at most as much
+/// again in a round trip, and one that is never full says nothing about the path.
+fn used_window(window_bytes: u64, most_in_flight_bytes: u64) -> u64 {
+    window_bytes.min(most_in_flight_bytes.saturating_mul(2))
 }
 
 impl Connection {
@@ -319,18 +336,9 @@ impl Connection {
 
     /// Brings the windows into line with the path, which may be another one since the last stream.
     fn fit_window(&self) {
-        let rtt = || {
-            let path = self.inner.stats().path;
-            path_rtt(path.min_rtt, path.rtt)
-        };
-        self.window.fit(rtt, |bytes| self.growth.rebase(bytes, |grown| self.set_windows(grown)));
-        let stats = self.inner.stats();
-        let glance = Glance {
-            now: Instant::now(),
-            received_bytes: stats.udp_rx.bytes,
-            rtt: stats.path.rtt,
-            congestion_window_bytes: stats.path.cwnd,
-        };
+        let most_in_flight = self.sender.lane.usage().most_bytes();
+        let glance = glance(Instant::now(), &self.inner.stats(), most_in_flight);
+        self.window.fit(glance.rtt, |bytes| self.growth.rebase(bytes, |grown| self.set_windows(grown)));
         self.growth.look(glance, |grown| self.set_windows(grown));
     }
 

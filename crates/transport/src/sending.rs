@@ -7,12 +7,14 @@
 //! * `lane`: what the tasks and the socket of one connection have in common: the controller's signals and the pacer.
 //! * `repeats`: which datagrams leave more than once.
 //! * `tail`: what shortens the end of a transfer on a path that loses packets.
+//! * `usage`: how much of the congestion window is made use of.
 
 mod governor;
 mod lane;
 mod patience;
 mod repeats;
 mod tail;
+mod usage;
 
 use std::{num::NonZeroU64, sync::Arc};
 

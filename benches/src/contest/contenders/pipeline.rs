@@ -3,6 +3,7 @@
 
 use std::{
     io::{Read, Write},
+    ops::{Deref, DerefMut},
     sync::mpsc::{Receiver, SyncSender, sync_channel},
     thread,
 };
@@ -17,8 +18,37 @@ const BUFFER_BYTES: usize = 256 * 1024;
 /// How many buffers go round.
 const BUFFERS: usize = 4;
 
+/// Buffers begin at a cache line, as fulmar's do: where the system's allocator puts them, reading a file takes up to three times as long.
+const ALIGNMENT: usize = 64;
+
 /// A buffer with as many bytes of the file as its length says.
-type Buffer = Vec<u8>;
+struct Buffer {
+    bytes: Vec<u8>,
+    lead: usize,
+    len: usize,
+}
+
+impl Buffer {
+    fn new() -> Self {
+        let bytes = vec![0; BUFFER_BYTES + ALIGNMENT];
+        let lead = bytes.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
+        Self { bytes, lead, len: BUFFER_BYTES }
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes[self.lead..][..self.len]
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.lead..][..self.len]
+    }
+}
 
 /// Two queues: one for full buffers, which is empty at first, and one for empty buffers, which holds them all.
 struct Queues {
@@ -33,7 +63,7 @@ impl Queues {
         let (give_full, take_full) = sync_channel(BUFFERS);
         let (give_empty, take_empty) = sync_channel(BUFFERS);
         for _ in 0..BUFFERS {
-            give_empty.send(vec![0; BUFFER_BYTES])?;
+            give_empty.send(Buffer::new())?;
         }
         Ok(Self { give_full, take_full, give_empty, take_empty })
     }
@@ -55,7 +85,7 @@ pub(super) fn send(source: &Source, size: u64, channel: &mut impl Write) -> Resu
             let mut offset = 0;
             for len in lens(size) {
                 let mut buffer = take_empty.recv().context("nobody sends any more")?;
-                buffer.truncate(len);
+                buffer.len = len;
                 source.read_at(&mut buffer, offset)?;
                 hasher.update(&buffer);
                 offset += len as u64;
@@ -91,7 +121,7 @@ pub(super) fn receive(channel: &mut impl Read, size: u64, staging: &Staging) -> 
             for len in lens(size) {
                 // A writer that has failed takes and gives no more buffers; its error is the one to tell.
                 let Ok(mut buffer) = take_empty.recv() else { return Ok(()) };
-                buffer.truncate(len);
+                buffer.len = len;
                 channel.read_exact(&mut buffer)?;
                 if give_full.send(buffer).is_err() {
                     return Ok(());

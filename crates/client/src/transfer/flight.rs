@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use fulmar_transport::Stats;
+
 /// What is in flight before anything is known of the path, in bytes.
 pub(super) const FIRST_BYTES: u64 = 4 << 20;
 
@@ -24,6 +26,13 @@ pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// holds.
 const WINDOWS: u64 = 6;
 
+/// So many where nothing waits for repairs: one on its way, one that the receiver writes and answers, and one that is read meanwhile.
+const WINDOWS_WITHOUT_LOSS: u64 = 3;
+
+/// A path that has lost fewer than one in so many packets counts as one that loses none. Where packets do get lost, the first of them
+/// tells within a round trip or two.
+const PACKETS_WITHOUT_LOSS: u64 = 1000;
+
 /// What a receiver has in flight: so many seconds of what arrives. The first round trip brings only the first window, over
 /// which the sender knows its path and fills it in the next.
 const SECONDS: f64 = 8.0;
@@ -34,9 +43,11 @@ const TELLING_BYTES: u64 = 32 << 10;
 /// Shorter than this it says nothing yet either.
 const TELLING_TIME: Duration = Duration::from_millis(5);
 
-/// What a sender with this congestion window has in flight.
-pub(super) fn of_sender(window_bytes: u64) -> u64 {
-    window_bytes.saturating_mul(WINDOWS).clamp(FIRST_BYTES, MOST_BYTES)
+/// What a sender has in flight.
+pub(super) fn of_sender(stats: &Stats) -> u64 {
+    let lossless = stats.lost_packets.saturating_mul(PACKETS_WITHOUT_LOSS) <= stats.sent_packets;
+    let windows = if lossless { WINDOWS_WITHOUT_LOSS } else { WINDOWS };
+    stats.used_window_bytes.saturating_mul(windows).clamp(FIRST_BYTES, MOST_BYTES)
 }
 
 /// What a receiver knows of its path.
@@ -76,11 +87,23 @@ mod tests {
 
     use super::*;
 
+    fn sender(used_window_bytes: u64, sent_packets: u64, lost_packets: u64) -> u64 {
+        of_sender(&Stats { used_window_bytes, sent_packets, lost_packets, ..Stats::default() })
+    }
+
     #[test]
-    fn a_sender_goes_along_with_its_window() {
-        assert_eq!(of_sender(0), FIRST_BYTES);
-        assert_eq!(of_sender(10 << 20), 60 << 20);
-        assert_eq!(of_sender(u64::MAX), MOST_BYTES);
+    fn a_sender_goes_along_with_what_it_uses_of_its_window() {
+        assert_eq!(sender(0, 0, 0), FIRST_BYTES);
+        assert_eq!(sender(10 << 20, 100, 1), 60 << 20);
+        assert_eq!(sender(u64::MAX, 0, 0), MOST_BYTES);
+    }
+
+    #[test]
+    fn where_nothing_gets_lost_less_is_in_flight() {
+        let in_flight = |sent, lost| sender(10 << 20, sent, lost) >> 20;
+        assert_eq!((in_flight(0, 0), in_flight(10, 1)), (30, 60));
+        assert_eq!((in_flight(5000, 5), in_flight(5000, 6)), (30, 60));
+        assert_eq!(in_flight(1000, 1000), 60);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
-use fulmar_disk::{Buffers, Dir, DiskError, Meta, Offload, Source, read_hashed};
+use fulmar_disk::{Buffer, Buffers, Dir, DiskError, Meta, Offload, Source, read_hashed};
 use fulmar_proto::{
     digest::{Digest, RangeDigest},
     path::{Name, PathError},
@@ -92,11 +92,11 @@ impl FileSource {
         Error::Local { path: self.path.clone(), error }
     }
 
-    /// Reads and hashes one range.
-    pub(super) async fn read(&self, range: Range) -> Result<(Bytes, RangeDigest), Error> {
+    /// Reads and hashes one range. Gives it in pieces.
+    pub(super) async fn read(&self, range: Range) -> Result<(Vec<Bytes>, RangeDigest), Error> {
         let (source, buffers) = (self.source.clone(), self.buffers.clone());
         let read = self.offload.run(move || read_hashed(source.file(), range, &buffers)).await;
-        read.map(|(bytes, digest)| (bytes.freeze(), digest)).map_err(|error| self.local(error))
+        read.map(|(pieces, digest)| (freeze(pieces), digest)).map_err(|error| self.local(error))
     }
 
     /// Says whether the file is still what it was, also under its name, and ends where it said it would: some file
@@ -119,4 +119,9 @@ impl FileSource {
             hash_open_file(&self.offload, Arc::new(file), &self.path, *self.meta(), observer).await?;
         Ok(root)
     }
+}
+
+/// The pieces of a body, to be sent without copying.
+pub(crate) fn freeze(pieces: Vec<Buffer>) -> Vec<Bytes> {
+    pieces.into_iter().map(Buffer::freeze).collect()
 }

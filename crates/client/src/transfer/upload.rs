@@ -81,7 +81,7 @@ impl Done {
 
 /// All of a small file, as it is sent.
 pub(crate) struct Whole {
-    pub(crate) body: bytes::Bytes,
+    pub(crate) body: Vec<bytes::Bytes>,
     pub(crate) trailer: Trailer,
     pub(crate) root: Digest,
 }
@@ -156,7 +156,7 @@ impl Session {
                 let (body, digest) = source.read(range).await?;
                 (body, Trailer::Range(digest), digest.root.unwrap_or(Digest::EMPTY))
             }
-            Err(_) => (bytes::Bytes::new(), Trailer::Empty, Digest::EMPTY),
+            Err(_) => (Vec::new(), Trailer::Empty, Digest::EMPTY),
         };
         // The server publishes as soon as it has the trailer, so this is the last moment to look.
         source.check().await?;
@@ -171,7 +171,7 @@ impl Session {
         observer: &dyn Observer,
     ) -> Result<Done, Error> {
         let Whole { body, trailer, root } = whole;
-        let size = body.len() as u64;
+        let size = body.iter().map(|piece| piece.len() as u64).sum();
         let mut call = Call::open(self.line(), &Request::Put { upload }).await?;
         call.send_body(body, &trailer).await?;
         match call.reply(|_, _| {}).await? {

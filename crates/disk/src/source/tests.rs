@@ -46,7 +46,8 @@ fn a_range_is_read_with_its_digest() {
     let source = Source::open_local(&path).unwrap();
     let range = Range::new(65_536, 100_000 - 65_536).unwrap();
     let buffers = Buffers::new(0);
-    let (bytes, digest) = read_hashed(source.file(), range, &buffers).unwrap();
+    let (pieces, digest) = read_hashed(source.file(), range, &buffers).unwrap();
+    let bytes = pieces.iter().flat_map(|piece| piece.iter().copied()).collect::<Vec<u8>>();
     assert_eq!(&bytes[..], &content[65_536..]);
     assert_eq!(digest, RangeDigest::of(range, &bytes).unwrap());
     refused(read_hashed(source.file(), Range::new(65_536, 65_536).unwrap(), &buffers), &DiskError::Changed);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fulmar_congestion::Snapshot;
 
+use super::used_window;
 use crate::sending::{Algorithm, Sender};
 
 /// What the transport has counted and measured on one connection so far.
@@ -15,6 +16,9 @@ pub struct Stats {
     pub min_rtt: Duration,
     /// How many bytes may be in flight (RFC 9002 section 7).
     pub congestion_window_bytes: u64,
+    /// As much of that as counts, in bytes: no more than twice what was in flight at once of late. A window that the application or the
+    /// processors never fill goes on growing, and says nothing about the path.
+    pub used_window_bytes: u64,
     /// The largest UDP payload that the path is known to carry (RFC 9000 section 14).
     pub path_mtu_bytes: u16,
     /// How often the path seemed to have stopped carrying large datagrams.
@@ -40,11 +44,13 @@ impl Stats {
         let signals = sender.lane.signals();
         let path = stats.path;
         let learnt = Some(signals.snapshot()).filter(|learnt| learnt.window_bytes > 0);
+        // What quinn is told by the loss-resilient controller has to get past quinn's own pacer.
+        let window_bytes = learnt.map_or(path.cwnd, |learnt| learnt.window_bytes);
         Self {
             rtt: path.rtt,
             min_rtt: path.min_rtt,
-            // What quinn is told by the loss-resilient controller has to get past quinn's own pacer.
-            congestion_window_bytes: learnt.map_or(path.cwnd, |learnt| learnt.window_bytes),
+            congestion_window_bytes: window_bytes,
+            used_window_bytes: used_window(window_bytes, sender.lane.usage().most_bytes()),
             path_mtu_bytes: path.current_mtu,
             black_holes: path.black_holes_detected,
             sent_packets: path.sent_packets,

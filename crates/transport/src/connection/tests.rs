@@ -66,8 +66,7 @@ fn mapped_ipv4_addresses_are_shown_as_ipv4() {
 #[test]
 fn the_window_grows_with_the_path_and_never_shrinks() {
     let (receive_bytes, send_bytes) = (4 << 20, 4 << 20);
-    let short = || Duration::from_micros(100);
-    let long = || tuning::FULL_WINDOW_RTT;
+    let (short, long) = (Duration::from_micros(100), tuning::FULL_WINDOW_RTT);
     let most = tuning::CLIENT_RECEIVE_WINDOW;
     let window = ReceiveWindow::new(Some(SocketBuffers { receive_bytes, send_bytes }), most);
     assert_eq!(fitted(&window, short), Some(3 << 20));
@@ -84,7 +83,7 @@ fn the_window_grows_with_the_path_and_never_shrinks() {
 }
 
 /// What the window is set to.
-fn fitted(window: &ReceiveWindow, rtt: impl FnOnce() -> Duration) -> Option<u32> {
+fn fitted(window: &ReceiveWindow, rtt: Duration) -> Option<u32> {
     let mut set = None;
     window.fit(rtt, |bytes| set = Some(bytes));
     set
@@ -96,4 +95,30 @@ fn a_path_that_has_become_longer_is_noticed_and_a_queue_is_not() {
     assert_eq!(path_rtt(millis(1), millis(9)), millis(1), "its own queue");
     assert_eq!(path_rtt(millis(1), millis(80)), millis(80), "another network");
     assert_eq!(path_rtt(millis(80), millis(90)), millis(90));
+}
+
+/// On loopback the socket's buffer overran: the window grew by the time that data had waited there, and let more of it wait.
+#[test]
+fn a_short_path_borrows_nothing_for_its_own_queue() {
+    let growth = Growth::new(None);
+    growth.lend(BytePool::new(1 << 30));
+    growth.rebase(3 << 20, |_| {});
+    let (start, mut stats) = (Instant::now(), quinn::ConnectionStats::default());
+    (stats.path.min_rtt, stats.path.rtt) = (Duration::from_micros(100), Duration::from_millis(5));
+    for step in 0..10 {
+        // 1 GB/s.
+        stats.udp_rx.bytes = u64::from(step) * 100_000_000;
+        let glance = glance(start + step * Duration::from_millis(100), &stats, 0);
+        growth.look(glance, |grown| assert_eq!(grown, Grown::default(), "step {step}"));
+    }
+}
+
+#[test]
+fn a_window_that_is_never_full_counts_for_no_more_than_twice_what_was_in_flight() {
+    assert_eq!(used_window(160 << 20, 3 << 20), 6 << 20);
+    assert_eq!(used_window(3 << 20, 3 << 20), 3 << 20);
+    assert_eq!(used_window(u64::MAX, u64::MAX), u64::MAX);
+    let mut stats = quinn::ConnectionStats::default();
+    stats.path.cwnd = 1 << 33;
+    assert_eq!(glance(Instant::now(), &stats, 1000).congestion_window_bytes, 2000);
 }

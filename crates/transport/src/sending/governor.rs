@@ -90,6 +90,7 @@ impl Controller for Governor {
     fn on_sent(&mut self, now: Instant, bytes: u64, last_packet_number: u64) {
         self.follow(now);
         self.config.lane.tail().note_sent(now, bytes);
+        self.config.lane.usage().note_sent(now, bytes);
         self.inner.on_sent(now, bytes, last_packet_number);
     }
 
@@ -101,6 +102,7 @@ impl Controller for Governor {
     fn on_end_acks(&mut self, now: Instant, in_flight: u64, app_limited: bool, largest: Option<u64>) {
         self.follow(now);
         self.config.lane.tail().note_acked(in_flight, self.rtt);
+        self.config.lane.usage().note_acked(in_flight, self.rtt);
         self.inner.on_end_acks(now, in_flight, app_limited, largest);
     }
 
@@ -170,6 +172,20 @@ mod tests {
             controller.on_sent(now, 1200, 1);
             assert!(is_it(&*controller), "{algorithm:?}");
             assert_eq!(config.lane.signals().pace_bytes_per_s() > 0, algorithm == Algorithm::Lrc);
+        }
+    }
+
+    #[test]
+    fn what_is_in_flight_is_known_under_every_controller() {
+        for algorithm in [Algorithm::Lrc, Algorithm::Cubic] {
+            let (config, mut controller, now) = governor();
+            config.set(algorithm);
+            controller.on_sent(now, 5000, 1);
+            controller.on_end_acks(now, 1000, true, Some(0));
+            controller.on_sent(now, 3000, 2);
+            assert_eq!(config.lane.usage().most_bytes(), 5000, "{algorithm:?}");
+            controller.on_sent(now, 2000, 3);
+            assert_eq!(config.lane.usage().most_bytes(), 6000, "{algorithm:?}");
         }
     }
 

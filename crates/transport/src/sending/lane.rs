@@ -21,6 +21,7 @@ use quinn::{AsyncTimer, AsyncUdpSocket, Runtime, Side};
 use super::{
     repeats::{self, Repeats},
     tail::Tail,
+    usage::WindowUsage,
 };
 use crate::socket::PacedSocket;
 
@@ -43,6 +44,7 @@ pub(crate) struct Lane {
     pacer: Mutex<Pacer>,
     datagram_bytes: AtomicUsize,
     tail: Tail,
+    usage: WindowUsage,
     repeats: Mutex<Repeats>,
 }
 
@@ -52,8 +54,8 @@ impl Lane {
         let signals = Arc::<Signals>::default();
         let pacer = Mutex::new(Pacer::new(signals.clone()));
         let repeats = Mutex::new(Repeats::new(side));
-        let (datagram_bytes, tail) = (FIRST_DATAGRAM_BYTES.into(), Tail::default());
-        Self { signals, pacer, datagram_bytes, tail, repeats }
+        let (tail, usage) = (Tail::default(), WindowUsage::default());
+        Self { signals, pacer, datagram_bytes: FIRST_DATAGRAM_BYTES.into(), tail, usage, repeats }
     }
 
     /// Runs `make`, which makes a connection: its tasks will be in this lane.
@@ -72,6 +74,10 @@ impl Lane {
 
     pub(crate) fn tail(&self) -> &Tail {
         &self.tail
+    }
+
+    pub(crate) fn usage(&self) -> &WindowUsage {
+        &self.usage
     }
 
     /// How many datagrams may leave at once.

@@ -31,7 +31,7 @@ pub(super) enum Beginning {
 /// A range that has been read.
 pub(super) struct Piece {
     pub(super) range: Range,
-    pub(super) body: bytes::Bytes,
+    pub(super) body: Vec<bytes::Bytes>,
     pub(super) digest: RangeDigest,
 }
 

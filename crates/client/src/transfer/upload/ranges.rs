@@ -146,7 +146,7 @@ impl<'a> Course<'a> {
 
     /// Has as much in flight as the path takes.
     fn fill(&mut self) {
-        let most_bytes = flight::of_sender(self.session.stats().congestion_window_bytes);
+        let most_bytes = flight::of_sender(&self.session.stats());
         while self.in_flight.len() < flight::MOST_RANGES && self.in_flight_bytes < most_bytes {
             let desired = desired_bytes(self.written_bytes, self.started.elapsed());
             let lease = self.session.client().pool.try_lease(desired);
@@ -314,6 +314,6 @@ pub(super) async fn write(
     digest: RangeDigest,
 ) -> Result<(), Error> {
     let mut call = open_write(session, upload, range).await?;
-    call.send_body(body, &Trailer::Range(digest)).await?;
+    call.send_body([body], &Trailer::Range(digest)).await?;
     written(call).await
 }

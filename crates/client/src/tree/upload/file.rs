@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use fulmar_disk::{Buffers, DiskError, Meta, Source, read_hashed};
 use fulmar_proto::{
     digest::Digest,
@@ -17,7 +16,7 @@ use crate::{
     error::Error,
     transfer::{
         Observer, Transferred,
-        source::SourcePlace,
+        source::{SourcePlace, freeze},
         upload::{Whole, upload_of},
     },
 };
@@ -116,10 +115,10 @@ fn read_whole(source: &Source, buffers: &Buffers) -> Result<Option<(Meta, Whole)
         Ok(range) => {
             let (body, digest) = read_hashed(source.file(), range, buffers)?;
             let root = digest.root.unwrap_or(Digest::EMPTY);
-            Whole { body: body.freeze(), trailer: Trailer::Range(digest), root }
+            Whole { body: freeze(body), trailer: Trailer::Range(digest), root }
         }
         // A range has at least one byte.
-        Err(_) => Whole { body: Bytes::new(), trailer: Trailer::Empty, root: Digest::EMPTY },
+        Err(_) => Whole { body: Vec::new(), trailer: Trailer::Empty, root: Digest::EMPTY },
     };
     // The server publishes as soon as it has the trailer, so this is the last moment to look. Some file systems tell no
     // size until a file is read.
