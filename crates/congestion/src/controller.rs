@@ -376,7 +376,7 @@ impl Lrc {
 }
 
 impl Controller for Lrc {
-    fn on_sent(&mut self, now: Instant, bytes: u64, _last_packet_number: u64) {
+    fn on_sent(&mut self, now: Instant, bytes: u64, last_packet_number: u64) {
         self.recall();
         self.in_flight += bytes;
         let stamp = Stamp {
@@ -386,7 +386,7 @@ impl Controller for Lrc {
             lead: self.cycle.lead(now),
             app_limited: self.app_limited_until > self.totals.delivered_bytes,
         };
-        self.departures.note_sent(now, bytes, stamp);
+        self.departures.note_sent(now, bytes, last_packet_number, stamp);
     }
 
     fn on_ack(&mut self, now: Instant, sent: Instant, bytes: u64, _app_limited: bool, rtt: &RttEstimator) {
@@ -398,15 +398,18 @@ impl Controller for Lrc {
         now: Instant,
         in_flight: u64,
         app_limited: bool,
-        _largest_packet_num_acked: Option<u64>,
+        largest_packet_num_acked: Option<u64>,
     ) {
         let freed_bytes = self.resync(in_flight, app_limited);
         let Some(newest) = self.newest.take() else { return };
         let rtt = std::mem::replace(&mut self.batch_rtt, f64::MAX);
-        if self.sends_trains()
-            && let Some(train) = self.departures.take_train(now, newest.at, self.mtu)
-        {
-            self.startup.note_train(train);
+        if self.sends_trains() {
+            if let Some(largest) = largest_packet_num_acked {
+                self.departures.note_largest(now, newest.at, largest);
+            }
+            if let Some(train) = self.departures.take_train(now, newest.at, self.mtu) {
+                self.startup.note_train(train);
+            }
         }
         let round_began = self.note_batch(now, &newest, rtt);
         let drained = newest.stamp.state == State::Down;

@@ -61,7 +61,7 @@ fn what_is_late_by_the_jitter_is_not_lost() {
 fn a_false_black_hole_is_soon_forgotten() {
     let quinns = Transport { black_hole_cooldown_s: 60.0, ..transport() };
     let link = link(20.0, 20.0, 0.2);
-    for seed in [3, 8] {
+    for seed in [8, 20] {
         let ours = run(&link, lrc(Mode::Paced), 10.0, seed);
         let theirs = run(&link, with(quinns.clone()), 10.0, seed);
         assert!(ours.black_holes > 0 && theirs.black_holes > 0, "nothing was taken for one (seed {seed})");
