@@ -6,12 +6,14 @@
 //! * `patience`: what every controller needs to answer after an outage.
 //! * `lane`: what the tasks and the socket of one connection have in common: the controller's signals and the pacer.
 //! * `repeats`: which datagrams leave more than once.
+//! * `stranger`: a server's handshake, repeated within what a stranger has paid for.
 //! * `tail`: what shortens the end of a transfer on a path that loses packets.
 
 mod governor;
 mod lane;
 mod patience;
 mod repeats;
+mod stranger;
 mod tail;
 
 use std::{num::NonZeroU64, sync::Arc};
@@ -21,6 +23,7 @@ use quinn::Side;
 
 pub(crate) use governor::GovernorConfig;
 pub(crate) use lane::{Lane, LaneRuntime};
+pub(crate) use stranger::FIRST_BYTES;
 pub(crate) use tail::Prober;
 
 /// A congestion controller.

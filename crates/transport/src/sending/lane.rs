@@ -19,7 +19,8 @@ use fulmar_congestion::{Pacer, Signals};
 use quinn::{AsyncTimer, AsyncUdpSocket, Runtime, Side};
 
 use super::{
-    repeats::{self, Repeats},
+    repeats::{self, Copies, Ending, Repeats},
+    stranger::Stranger,
     tail::Tail,
 };
 use crate::socket::PacedSocket;
@@ -44,6 +45,8 @@ pub(crate) struct Lane {
     datagram_bytes: AtomicUsize,
     tail: Tail,
     repeats: Mutex<Repeats>,
+    /// Of a server.
+    stranger: Option<Stranger>,
 }
 
 impl Lane {
@@ -53,7 +56,8 @@ impl Lane {
         let pacer = Mutex::new(Pacer::new(signals.clone()));
         let repeats = Mutex::new(Repeats::new(side));
         let (datagram_bytes, tail) = (FIRST_DATAGRAM_BYTES.into(), Tail::default());
-        Self { signals, pacer, datagram_bytes, tail, repeats }
+        let stranger = side.is_server().then(Stranger::default);
+        Self { signals, pacer, datagram_bytes, tail, repeats, stranger }
     }
 
     /// Runs `make`, which makes a connection: its tasks will be in this lane.
@@ -84,10 +88,24 @@ impl Lane {
         self.pacer().not_before(now)
     }
 
-    /// How many more copies of these datagrams are to leave.
-    pub(crate) fn copies(&self, datagrams: &[u8]) -> u64 {
+    /// What a server may send as long as nobody vouches for the address of its peer.
+    pub(crate) fn stranger(&self) -> Option<&Stranger> {
+        self.stranger.as_ref()
+    }
+
+    /// Somebody waits for what leaves next: a request or a reply.
+    pub(crate) fn expect(&self) {
+        self.repeats.lock().unwrap_or_else(PoisonError::into_inner).expect();
+    }
+
+    /// Which copies of these datagrams are to leave, each as long as `segment_bytes` but for the last.
+    pub(crate) fn copies(&self, datagrams: &[u8], segment_bytes: Option<usize>) -> Copies {
+        let ending = (self.signals.repeats() > 0).then(|| Ending {
+            in_flight_bytes: self.tail.in_flight_bytes(),
+            loss: self.signals.snapshot().loss,
+        });
         let mut repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
-        repeats.copies(datagrams, self.signals.repeats())
+        repeats.copies(datagrams, segment_bytes, ending)
     }
 
     /// Notes that datagrams have left, each as long as `segment_bytes` but for the last.
