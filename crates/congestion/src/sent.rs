@@ -15,7 +15,7 @@ const LEAST_REST_PACKETS: f64 = 2.5;
 const RIPE_REST_PACKETS: f64 = 12.0;
 
 /// So many packet numbers of a train may be missing although nothing was lost: quinn skips some, and uses some for probes of the MTU.
-const UNSEEN_PACKETS: f64 = 1.5;
+const UNSEEN_PACKETS: f64 = 2.5;
 
 /// At most so many packets of a train left for each that arrived: what is lost beyond that is no random loss.
 const MOST_LOST: f64 = 1.5;
@@ -204,7 +204,7 @@ impl Acked {
         let most = end.bytes as f64 - FIRST_PACKETS * mtu;
         // What was lost on the way took its time too, or made room for others; either way the path takes as much more as is sent.
         let passed = end.passed_bytes - first.passed_bytes;
-        let is_known = first.passed_bytes > 0.0 && passed > rest + UNSEEN_PACKETS * mtu;
+        let is_known = !part && first.passed_bytes > 0.0 && passed > rest + UNSEEN_PACKETS * mtu;
         let lost = if is_known { (passed / rest).clamp(1.0, MOST_LOST) } else { 1.0 };
         let rate = lost * if part { (rest * most).sqrt() } else { rest } / span;
         Some(Train { rate, tells: bunched || rest > RIPE_REST_PACKETS * mtu })

@@ -74,6 +74,13 @@ impl Lane {
         &self.signals
     }
 
+    /// Begins anew, for the controller of another path: what has left on the old one is nothing to wait for. quinn has to send at once there,
+    /// to prove the path; when its timer for what is lost fires before, it stops at an assertion in debug builds.
+    pub(crate) fn begin_path(&self) {
+        self.signals.clear();
+        *self.pacer() = Pacer::new(self.signals.clone());
+    }
+
     pub(crate) fn tail(&self) -> &Tail {
         &self.tail
     }
