@@ -319,11 +319,12 @@ impl Lrc {
         }
     }
 
-    /// Takes over what quinn says of the bytes in flight. Returns how many left the network and would be replaced by others: an
-    /// application with less to send opens no window (RFC 9002 section 7.8). Nor does a receiver, whose acknowledgements leave without
-    /// ever being in flight for quinn.
+    /// Takes over what quinn says of the bytes in flight. Returns how many left the network and make room for more: an application that
+    /// does not use half of its window opens none (RFC 9002 section 7.8). Nor does a receiver, whose acknowledgements leave without ever
+    /// being in flight for quinn.
     fn resync(&mut self, in_flight: u64, app_limited: bool) -> f64 {
-        let freed_bytes = if app_limited { 0 } else { self.in_flight.saturating_sub(in_flight) };
+        let is_used = !app_limited || self.window < 2.0 * self.in_flight as f64;
+        let freed_bytes = if is_used { self.in_flight.saturating_sub(in_flight) } else { 0 };
         self.in_flight = in_flight;
         let young = self.totals.delivered_bytes < KNOWN_AFTER_PACKETS * self.mtu as u64;
         let lossy = self.totals.lost_bytes as f64 > LOSSY * self.totals.delivered_bytes as f64;
@@ -383,7 +384,7 @@ impl Lrc {
 }
 
 impl Controller for Lrc {
-    fn on_sent(&mut self, now: Instant, bytes: u64, _last_packet_number: u64) {
+    fn on_sent(&mut self, now: Instant, bytes: u64, last_packet_number: u64) {
         self.recall();
         self.in_flight += bytes;
         let stamp = Stamp {
@@ -393,7 +394,7 @@ impl Controller for Lrc {
             lead: self.cycle.lead(now),
             app_limited: self.app_limited_until > self.totals.delivered_bytes,
         };
-        self.departures.note_sent(now, bytes, stamp);
+        self.departures.note_sent(now, bytes, last_packet_number, stamp);
     }
 
     fn on_ack(&mut self, now: Instant, sent: Instant, bytes: u64, _app_limited: bool, rtt: &RttEstimator) {
@@ -405,15 +406,18 @@ impl Controller for Lrc {
         now: Instant,
         in_flight: u64,
         app_limited: bool,
-        _largest_packet_num_acked: Option<u64>,
+        largest_packet_num_acked: Option<u64>,
     ) {
         let freed_bytes = self.resync(in_flight, app_limited);
         let Some(newest) = self.newest.take() else { return };
         let rtt = std::mem::replace(&mut self.batch_rtt, f64::MAX);
-        if self.sends_trains()
-            && let Some(train) = self.departures.take_train(now, newest.at, self.mtu)
-        {
-            self.startup.note_train(train);
+        if self.sends_trains() {
+            if let Some(largest) = largest_packet_num_acked {
+                self.departures.note_largest(now, newest.at, largest);
+            }
+            if let Some(train) = self.departures.take_train(now, newest.at, self.mtu) {
+                self.startup.note_train(train);
+            }
         }
         let round_began = self.note_batch(now, &newest, rtt);
         let drained = newest.stamp.state == State::Down;

@@ -133,6 +133,8 @@ impl LossModel {
         let cap = match state {
             State::Startup => self.floor.early_bound(mtu),
             State::Drain | State::Cruise | State::Down if lenient => floor::MOST,
+            // The queue that start-up has made, and no round since has been accounted for: what start-up lost is all that is known.
+            State::Drain if !self.floor.is_known() => self.floor.early_bound(mtu),
             _ => self.floor.upper_bound(packets),
         };
         carried(round.acked_bytes, round.lost_bytes, cap)
@@ -209,4 +211,38 @@ impl LossModel {
 /// What was acknowledged, and of what was lost no more than this ratio of all.
 fn carried(acked_bytes: f64, lost_bytes: f64, most_lost: f64) -> f64 {
     acked_bytes + lost_bytes.min(most_lost / (1.0 - most_lost) * acked_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The round in which start-up ended, with the queue that it has made: at 20 % loss a fifth of what was sent was carried, too.
+    #[test]
+    fn what_a_drain_lost_counts_as_carried_at_the_ratio_of_start_up() {
+        let mut loss = LossModel::new(Instant::now());
+        let round = |acked_bytes, lost_bytes| Ended {
+            duration: 0.1,
+            acked_bytes,
+            lost_bytes,
+            min_rtt: 0.11,
+            max_rtt: 0.13,
+            mean_rtt: 0.12,
+            app_limited: false,
+            slowed: false,
+            silent: false,
+        };
+        let full = Queued { least: 0.01, mean: 0.02, most: 0.03, target: 0.002, base_rtt: 0.1 };
+        let phase = loss.phase();
+        loss.note_acked(phase, 800_000);
+        loss.note_lost(phase, 200_000);
+        for _ in 0..3 {
+            loss.open_phase(State::Startup, false, &full);
+        }
+        loss.judge(Instant::now(), &full, 1000.0);
+        let carried = |acked, lost, state| loss.carried(&round(acked, lost), &full, state, 1000.0);
+        assert_eq!(carried(800e3, 200e3, State::Drain), 1e6);
+        assert!(carried(600e3, 400e3, State::Drain) < 830e3, "what overflowed beside it does not");
+        assert!(carried(800e3, 200e3, State::Cruise) < 810e3, "with a queue only what is known");
+    }
 }

@@ -14,6 +14,12 @@ use crate::state::State;
 const LEAST_REST_PACKETS: f64 = 2.5;
 const RIPE_REST_PACKETS: f64 = 12.0;
 
+/// So many packet numbers of a train may be missing although nothing was lost: quinn skips some, and uses some for probes of the MTU.
+const UNSEEN_PACKETS: f64 = 2.5;
+
+/// At most so many packets of a train left for each that arrived: what is lost beyond that is no random loss.
+const MOST_LOST: f64 = 1.5;
+
 /// A receiver acknowledges every second packet: the first acknowledgement tells of so many. An acknowledgement of more than so many tells of arrivals in bunches.
 const FIRST_PACKETS: f64 = 2.0;
 const BUNCH_PACKETS: f64 = 4.5;
@@ -38,6 +44,8 @@ pub(crate) struct Departure {
     pub(crate) at: Instant,
     pub(crate) stamp: Stamp,
     bytes: u64,
+    /// The number of its last packet.
+    last_packet: u64,
     acked: Acked,
 }
 
@@ -62,6 +70,8 @@ struct Acked {
 struct Seen {
     at: Instant,
     bytes: u64,
+    /// The same with what had been lost before it; 0 if that is not known.
+    passed_bytes: f64,
 }
 
 /// How packets arrived that had left back to back.
@@ -81,13 +91,27 @@ const MAX_DEPARTURES: usize = 65_536;
 pub(crate) struct Departures(VecDeque<Departure>);
 
 impl Departures {
-    pub(crate) fn note_sent(&mut self, now: Instant, bytes: u64, stamp: Stamp) {
+    pub(crate) fn note_sent(&mut self, now: Instant, bytes: u64, last_packet: u64, stamp: Stamp) {
         match self.0.back_mut().filter(|last| last.at == now) {
-            Some(last) => last.bytes += bytes,
-            None => self.0.push_back(Departure { at: now, stamp, bytes, acked: Acked::default() }),
+            Some(last) => (last.bytes, last.last_packet) = (last.bytes + bytes, last_packet),
+            None => {
+                self.0.push_back(Departure { at: now, stamp, bytes, last_packet, acked: Acked::default() });
+            }
         }
         if self.0.len() > MAX_DEPARTURES {
             self.0.pop_front();
+        }
+    }
+
+    /// Notes that of what left at `sent`, the packet of this number is the last one acknowledged so far.
+    pub(crate) fn note_largest(&mut self, now: Instant, sent: Instant, packet: u64) {
+        let Some(index) = self.find(sent) else { return };
+        let Some(before) = index.checked_sub(1).map(|before| self.0[before].last_packet) else { return };
+        let departure = &mut self.0[index];
+        // Packets of the handshake have numbers of their own.
+        if (before + 1..=departure.last_packet).contains(&packet) {
+            let share = (packet - before) as f64 / (departure.last_packet - before) as f64;
+            departure.acked.note_passed(now, share * departure.bytes as f64);
         }
     }
 
@@ -137,7 +161,7 @@ impl Departures {
 impl Acked {
     fn note(&mut self, now: Instant, bytes: u64, longest_gap: Duration) {
         self.bytes += bytes;
-        let seen = Seen { at: now, bytes: self.bytes };
+        let seen = Seen { at: now, bytes: self.bytes, passed_bytes: 0.0 };
         match (&mut self.first, &mut self.last) {
             (Some(first), Some(last)) if last.at == now => {
                 *last = seen;
@@ -154,6 +178,14 @@ impl Acked {
         if !self.closed {
             let earlier_bytes = self.before.map_or(0, |before| before.bytes);
             self.most_bytes = self.most_bytes.max(self.bytes - earlier_bytes);
+        }
+    }
+
+    fn note_passed(&mut self, now: Instant, passed_bytes: f64) {
+        for seen in [&mut self.first, &mut self.last, &mut self.before].into_iter().flatten() {
+            if seen.at == now {
+                seen.passed_bytes = passed_bytes;
+            }
         }
     }
 
@@ -181,7 +213,11 @@ impl Acked {
             return None;
         }
         let most = end.bytes as f64 - FIRST_PACKETS * mtu;
-        let rate = if part { (rest * most).sqrt() } else { rest } / span;
+        // What was lost on the way took its time too, or made room for others; either way the path takes as much more as is sent.
+        let passed = end.passed_bytes - first.passed_bytes;
+        let is_known = !part && first.passed_bytes > 0.0 && passed > rest + UNSEEN_PACKETS * mtu;
+        let lost = if is_known { (passed / rest).clamp(1.0, MOST_LOST) } else { 1.0 };
+        let rate = lost * if part { (rest * most).sqrt() } else { rest } / span;
         Some(Train { rate, tells: bunched || rest > RIPE_REST_PACKETS * mtu })
     }
 }
@@ -204,9 +240,9 @@ mod tests {
     #[test]
     fn what_leaves_at_one_instant_is_one_departure() {
         let (start, mut departures) = (Instant::now(), Departures::default());
-        departures.note_sent(start, 500, STAMP);
-        departures.note_sent(start, 700, Stamp { phase: 9, ..STAMP });
-        departures.note_sent(ms(start, 1), 100, STAMP);
+        departures.note_sent(start, 500, 0, STAMP);
+        departures.note_sent(start, 700, 1, Stamp { phase: 9, ..STAMP });
+        departures.note_sent(ms(start, 1), 100, 2, STAMP);
         let first = departures.at(start).expect("known");
         assert_eq!((first.bytes, first.stamp.phase), (1200, 0));
         assert!(departures.at(ms(start, 2)).is_none());
@@ -215,8 +251,8 @@ mod tests {
     /// One departure of so many bytes and another, of which nothing is acknowledged yet.
     fn sent(bytes: u64) -> (Instant, Departures) {
         let (start, mut departures) = (Instant::now(), Departures::default());
-        departures.note_sent(start, bytes, STAMP);
-        departures.note_sent(ms(start, 10), 10_000, STAMP);
+        departures.note_sent(start, bytes, bytes / 1000, STAMP);
+        departures.note_sent(ms(start, 10), 10_000, bytes / 1000 + 10, STAMP);
         (start, departures)
     }
 
@@ -248,6 +284,40 @@ mod tests {
         });
         assert_eq!(ripe, Some((7, Train { rate: 2e6, tells: true })));
         assert_eq!(told(&mut departures, start, 115), None, "it is told once");
+    }
+
+    /// Every fifth packet is lost: what arrives takes as long as if it had not been.
+    #[test]
+    fn what_was_lost_in_a_train_took_its_time_too() {
+        let (start, mut departures) = (Instant::now(), Departures::default());
+        departures.note_sent(start, 1000, 99, STAMP);
+        let sent = ms(start, 1);
+        departures.note_sent(sent, 30_000, 129, STAMP);
+        let train = (0..6).find_map(|step| {
+            let now = ms(start, 100 + 2 * step);
+            departures.note_acked(now, sent, 4000, GAP);
+            // The first packet of five.
+            departures.note_largest(now, sent, 104 + 5 * step);
+            departures.take_train(now, sent, MTU)
+        });
+        assert_eq!(train, Some(Train { rate: 2.5e6, tells: true }));
+    }
+
+    #[test]
+    fn numbers_of_another_space_tell_nothing() {
+        let (start, mut departures) = sent(30_000);
+        let sent = ms(start, 10);
+        departures.note_sent(sent, 10_000, 41, STAMP);
+        for step in 0..8 {
+            let now = ms(start, 100 + step);
+            departures.note_acked(now, start, 2000, GAP);
+            departures.note_largest(now, start, 500 + step);
+            if let Some(train) = departures.take_train(now, start, MTU) {
+                assert_eq!(train, Train { rate: 2e6, tells: true });
+                return;
+            }
+        }
+        panic!("a long train tells");
     }
 
     /// The last packet of an odd number is acknowledged only when the next train begins to arrive.
@@ -295,7 +365,7 @@ mod tests {
     fn old_departures_are_forgotten_and_the_last_two_kept() {
         let (start, mut departures) = (Instant::now(), Departures::default());
         for step in 0..10 {
-            departures.note_sent(ms(start, step), 1000, STAMP);
+            departures.note_sent(ms(start, step), 1000, step, STAMP);
         }
         departures.forget_before(ms(start, 4));
         assert!(departures.at(ms(start, 3)).is_none() && departures.at(ms(start, 4)).is_some());

@@ -304,7 +304,7 @@ impl Connection {
     pub async fn open_stream(&self) -> Result<(FrameSender, FrameReceiver), ConnectionLost> {
         self.fit_window();
         let (send, receive) = self.inner.open_bi().await?;
-        Ok((FrameSender::new(send), FrameReceiver::new(receive)))
+        Ok((FrameSender::new(send, self.sender.lane.clone()), FrameReceiver::new(receive)))
     }
 
     /// Waits for the next stream that the peer opens. Cancel-safe.
@@ -314,7 +314,7 @@ impl Connection {
     pub async fn accept_stream(&self) -> Result<(FrameSender, FrameReceiver), ConnectionLost> {
         let (send, receive) = self.inner.accept_bi().await?;
         self.fit_window();
-        Ok((FrameSender::new(send), FrameReceiver::new(receive)))
+        Ok((FrameSender::new(send, self.sender.lane.clone()), FrameReceiver::new(receive)))
     }
 
     /// How much this side buffers at most on the path as it is now, in bytes over all streams, without what it has borrowed; 0

@@ -6,6 +6,7 @@
 //! * `patience`: what every controller needs to answer after an outage.
 //! * `lane`: what the tasks and the socket of one connection have in common: the controller's signals and the pacer.
 //! * `repeats`: which datagrams leave more than once.
+//! * `stranger`: a server's handshake, repeated within what a stranger has paid for.
 //! * `tail`: what shortens the end of a transfer on a path that loses packets.
 //! * `usage`: how much of the congestion window is made use of.
 
@@ -13,6 +14,7 @@ mod governor;
 mod lane;
 mod patience;
 mod repeats;
+mod stranger;
 mod tail;
 mod usage;
 
@@ -23,6 +25,7 @@ use quinn::Side;
 
 pub(crate) use governor::GovernorConfig;
 pub(crate) use lane::{Lane, LaneRuntime};
+pub(crate) use stranger::FIRST_BYTES;
 pub(crate) use tail::Prober;
 
 /// A congestion controller.

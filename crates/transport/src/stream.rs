@@ -4,6 +4,8 @@
 //! announced them, raw body bytes. Its end (FIN) never means that something is complete, and a writer that is dropped
 //! resets the stream: quinn would finish it, so that a cancelled or panicking writer looked like a clean end.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use fulmar_proto::code::ResetCode;
 use fulmar_proto::codec::{self, DecodeError, EncodeError, Growing, PREFIX_BYTES};
@@ -11,6 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::connection::{ConnectionLost, narrow_code};
+use crate::sending::Lane;
 
 /// Why a stream could not be written or read on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,6 +67,7 @@ impl From<quinn::ReadError> for StreamError {
 #[derive(Debug)]
 pub struct FrameSender {
     stream: quinn::SendStream,
+    lane: Arc<Lane>,
     state: SenderState,
 }
 
@@ -79,8 +83,8 @@ enum SenderState {
 }
 
 impl FrameSender {
-    pub(crate) fn new(stream: quinn::SendStream) -> Self {
-        Self { stream, state: SenderState::Ready }
+    pub(crate) fn new(stream: quinn::SendStream, lane: Arc<Lane>) -> Self {
+        Self { stream, lane, state: SenderState::Ready }
     }
 
     /// Sends one frame, waiting for the peer's credit.
@@ -93,6 +97,7 @@ impl FrameSender {
     /// [`StreamError::Ended`] after a cancelled write.
     pub async fn send<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), StreamError> {
         let frame = codec::encode_frame(value)?;
+        self.lane.expect();
         self.send_bytes(Bytes::from(frame)).await
     }
 

@@ -103,6 +103,11 @@ impl Floor {
         self.bound >= MOST
     }
 
+    /// Whether anything has been learnt since start-up.
+    pub(super) fn is_known(&self) -> bool {
+        self.cruise.packets(1.0) + self.down.packets(1.0) > 0.0
+    }
+
     pub(super) fn has_drained(&self, mtu: f64) -> bool {
         self.down.packets(mtu) > LEAST_PACKETS
     }

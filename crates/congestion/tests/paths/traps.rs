@@ -61,13 +61,23 @@ fn what_is_late_by_the_jitter_is_not_lost() {
 fn a_false_black_hole_is_soon_forgotten() {
     let quinns = Transport { black_hole_cooldown_s: 60.0, ..transport() };
     let link = link(20.0, 20.0, 0.2);
-    for seed in [3, 8] {
-        let ours = run(&link, lrc(Mode::Paced), 10.0, seed);
+    // About one run in ten meets such a pattern.
+    let mut unlucky = 0;
+    for seed in 1..=60 {
         let theirs = run(&link, with(quinns.clone()), 10.0, seed);
-        assert!(ours.black_holes > 0 && theirs.black_holes > 0, "nothing was taken for one (seed {seed})");
-        assert!(theirs.mtu_bytes == 1200, "{} bytes in a minute's time (seed {seed})", theirs.mtu_bytes);
-        assert!(ours.mtu_bytes == 1452, "{} bytes in five seconds' time (seed {seed})", ours.mtu_bytes);
+        if theirs.black_holes > 0 {
+            assert!(theirs.mtu_bytes == 1200, "{} bytes in a minute's time (seed {seed})", theirs.mtu_bytes);
+            // The same controller meets the same pattern.
+            let ours = run(&link, lrc(Mode::Paced), 10.0, seed);
+            assert!(ours.black_holes > 0, "nothing was taken for one (seed {seed})");
+            assert!(ours.mtu_bytes == 1452, "{} bytes in five seconds' time (seed {seed})", ours.mtu_bytes);
+            unlucky += 1;
+        }
+        if unlucky == 2 {
+            return;
+        }
     }
+    panic!("nothing was taken for one more than {unlucky} times");
 }
 
 /// The controller, but for a window that never binds.

@@ -12,7 +12,7 @@ use quinn::{AsyncUdpSocket, Endpoint, Runtime, ServerConfig, Side, TokioRuntime}
 use super::EndpointSeed;
 use crate::connection::{Connection, ConnectionLost, ReceiveWindow, Unauthenticated, canonical};
 use crate::identity::Identity;
-use crate::sending::{LaneRuntime, Sender, Sending};
+use crate::sending::{FIRST_BYTES, LaneRuntime, Sender, Sending};
 use crate::socket::{self, SocketBuffers, SocketWatch};
 use crate::tls::{self, TlsConfigError};
 use crate::tuning;
@@ -210,14 +210,46 @@ impl Incoming {
         let known = self.has_routes.then(|| socket::datagram_limit(self.remote_addr())).flatten();
         let datagram_bytes = known.unwrap_or(tuning::ETHERNET_DATAGRAM_BYTES);
         let sender = Sender::new(Side::Server, Sending::default());
+        if self.remote_validated()
+            && let Some(stranger) = sender.lane.stranger()
+        {
+            stranger.vouch();
+        }
         let mut config = (*self.config).clone();
         config.transport_config(Arc::new(tuning::server_transport(datagram_bytes, sender.governor.clone())));
         let connecting = sender.lane.enter(|| self.attempt.accept_with(Arc::new(config)));
-        let connecting = connecting.map_err(ConnectionLost::from)?;
-        let connection = connecting.await.map_err(ConnectionLost::from)?;
+        let connection = complete(connecting.map_err(ConnectionLost::from)?, &sender).await?;
         // Nothing until the client is admitted.
         let window = ReceiveWindow::new(self.socket.buffers(), 0);
         let send_window_bytes = Some(tuning::SEND_WINDOW_AFTER_ADMISSION);
         Ok(Connection::authenticated(connection, sender, window, send_window_bytes, self.socket)?)
+    }
+}
+
+/// Waits for the end of a handshake, of which packets leave more than once meanwhile.
+async fn complete(
+    connecting: quinn::Connecting,
+    sender: &Sender,
+) -> Result<quinn::Connection, ConnectionLost> {
+    // Always so on this side. Nothing is sent early, but the connection can be asked what it has received.
+    let (connection, handshake) = match connecting.into_0rtt() {
+        Ok(begun) => begun,
+        Err(connecting) => return Ok(connecting.await?),
+    };
+    if let Some(stranger) = sender.lane.stranger() {
+        let received_bytes = || FIRST_BYTES + connection.stats().udp_rx.bytes;
+        tokio::select! {
+            biased;
+            _ = handshake => {}
+            () = stranger.repeat(received_bytes) => {}
+        }
+        stranger.vouch();
+    } else {
+        handshake.await;
+    }
+    match connection.close_reason() {
+        // A peer's application can only say so once the handshake is complete.
+        None | Some(quinn::ConnectionError::ApplicationClosed(_)) => Ok(connection),
+        Some(error) => Err(error.into()),
     }
 }

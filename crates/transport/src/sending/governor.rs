@@ -41,7 +41,7 @@ impl GovernorConfig {
     }
 
     fn controller(&self, algorithm: Algorithm, now: Instant, current_mtu: u16) -> Box<dyn Controller> {
-        self.lane.signals().clear();
+        self.lane.begin_path();
         let patient = match algorithm {
             Algorithm::Lrc => {
                 PatientConfig::new(LrcConfig::with_signals(Mode::Paced, self.lane.signals().clone()))
@@ -187,6 +187,15 @@ mod tests {
             controller.on_sent(now, 2000, 3);
             assert_eq!(config.lane.usage().most_bytes(), 6000, "{algorithm:?}");
         }
+    }
+
+    #[test]
+    fn a_new_path_does_not_wait_for_what_has_left_on_the_old_one() {
+        let (config, _, now) = governor();
+        config.lane.note_sent(now, &[0x40; 60_000], Some(1200));
+        assert!(config.lane.not_before(now).is_some());
+        let _new_path = config.clone().build(now, 1200);
+        assert_eq!(config.lane.not_before(now), None);
     }
 
     #[test]

@@ -19,7 +19,8 @@ use fulmar_congestion::{Pacer, Signals};
 use quinn::{AsyncTimer, AsyncUdpSocket, Runtime, Side};
 
 use super::{
-    repeats::{self, Repeats},
+    repeats::{self, Copies, Ending, Repeats},
+    stranger::Stranger,
     tail::Tail,
     usage::WindowUsage,
 };
@@ -46,6 +47,8 @@ pub(crate) struct Lane {
     tail: Tail,
     usage: WindowUsage,
     repeats: Mutex<Repeats>,
+    /// Of a server.
+    stranger: Option<Stranger>,
 }
 
 impl Lane {
@@ -55,7 +58,9 @@ impl Lane {
         let pacer = Mutex::new(Pacer::new(signals.clone()));
         let repeats = Mutex::new(Repeats::new(side));
         let (tail, usage) = (Tail::default(), WindowUsage::default());
-        Self { signals, pacer, datagram_bytes: FIRST_DATAGRAM_BYTES.into(), tail, usage, repeats }
+        let (datagram_bytes, stranger) =
+            (FIRST_DATAGRAM_BYTES.into(), side.is_server().then(Stranger::default));
+        Self { signals, pacer, datagram_bytes, tail, usage, repeats, stranger }
     }
 
     /// Runs `make`, which makes a connection: its tasks will be in this lane.
@@ -70,6 +75,13 @@ impl Lane {
 
     pub(crate) fn signals(&self) -> &Arc<Signals> {
         &self.signals
+    }
+
+    /// Begins anew, for the controller of another path: what has left on the old one is nothing to wait for. quinn has to send at once there,
+    /// to prove the path; when its timer for what is lost fires before, it stops at an assertion in debug builds.
+    pub(crate) fn begin_path(&self) {
+        self.signals.clear();
+        *self.pacer() = Pacer::new(self.signals.clone());
     }
 
     pub(crate) fn tail(&self) -> &Tail {
@@ -90,10 +102,24 @@ impl Lane {
         self.pacer().not_before(now)
     }
 
-    /// How many more copies of these datagrams are to leave.
-    pub(crate) fn copies(&self, datagrams: &[u8]) -> u64 {
+    /// What a server may send as long as nobody vouches for the address of its peer.
+    pub(crate) fn stranger(&self) -> Option<&Stranger> {
+        self.stranger.as_ref()
+    }
+
+    /// Somebody waits for what leaves next: a request or a reply.
+    pub(crate) fn expect(&self) {
+        self.repeats.lock().unwrap_or_else(PoisonError::into_inner).expect();
+    }
+
+    /// Which copies of these datagrams are to leave, each as long as `segment_bytes` but for the last.
+    pub(crate) fn copies(&self, datagrams: &[u8], segment_bytes: Option<usize>) -> Copies {
+        let ending = (self.signals.repeats() > 0).then(|| Ending {
+            in_flight_bytes: self.tail.in_flight_bytes(),
+            loss: self.signals.snapshot().loss,
+        });
         let mut repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
-        repeats.copies(datagrams, self.signals.repeats())
+        repeats.copies(datagrams, segment_bytes, ending)
     }
 
     /// Notes that datagrams have left, each as long as `segment_bytes` but for the last.

@@ -117,6 +117,10 @@ impl Tail {
         self.flight().due()
     }
 
+    pub(crate) fn in_flight_bytes(&self) -> u64 {
+        self.flight().bytes
+    }
+
     /// Consistent at every point where a thread could panic.
     fn flight(&self) -> MutexGuard<'_, Flight> {
         self.flight.lock().unwrap_or_else(PoisonError::into_inner)

@@ -67,14 +67,20 @@ impl AsyncUdpSocket for PacedSocket {
     }
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
+        let Some(lane) = Lane::current() else { return self.send(transmit) };
+        if lane.stranger().is_some_and(|stranger| !stranger.may_leave(&self.inner, transmit)) {
+            return Ok(());
+        }
         self.send(transmit)?;
-        let Some(lane) = Lane::current() else { return Ok(()) };
         let now = self.runtime.now();
         lane.note_sent(now, transmit.contents, transmit.segment_size);
-        for _ in 0..lane.copies(transmit.contents) {
+        let copies = lane.copies(transmit.contents, transmit.segment_size);
+        let contents = &transmit.contents[..copies.bytes];
+        let segment_size = transmit.segment_size.filter(|bytes| *bytes < contents.len());
+        for _ in 0..copies.count {
             // The datagrams have left: whether a copy does is not quinn's business.
-            let _ = self.send(transmit);
-            lane.note_sent(now, transmit.contents, transmit.segment_size);
+            let _ = self.send(&Transmit { contents, segment_size, ..*transmit });
+            lane.note_sent(now, contents, segment_size);
         }
         Ok(())
     }
