@@ -58,6 +58,16 @@ pub(crate) struct Named {
     pub(crate) dir: Dir,
 }
 
+impl Named {
+    /// Makes the name durable, and gives it. Blocks.
+    pub(crate) fn sync(self) -> Result<PathBuf, Error> {
+        match self.dir.sync() {
+            Ok(()) => Ok(self.path),
+            Err(error) => Err(Error::LocalUnknown { path: self.path, error }),
+        }
+    }
+}
+
 impl LocalTarget {
     /// Finds out where `path` leads for something called `name`: into an existing directory, or to a new name. Blocks.
     pub(crate) fn resolve(path: &Path, must_be_directory: bool, name: &str) -> Result<Self, Error> {
@@ -111,24 +121,30 @@ impl LocalTarget {
         self.dir.open_file_leaf(&self.leaf).map_err(|error| self.local(error))
     }
 
-    /// A staging file beside the target, whose name has the same length whatever the target's name is. Blocks.
-    pub(crate) fn stage(&self, size: u64) -> Result<Staging, Error> {
+    /// A name for a staging file, which has the same length whatever the target's name is, and is nobody else's.
+    pub(crate) fn staging_name() -> Result<String, Error> {
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(|error| Error::System(error.into()))?;
-        let staging = format!(".fulmar-part-{:016x}", u64::from_le_bytes(random));
-        Staging::create(&self.dir, &staging, Some(size)).map_err(|error| self.local(error))
+        Ok(format!(".fulmar-part-{:016x}", u64::from_le_bytes(random)))
     }
 
-    /// Gives the staging file its name, durably. Returns the name that it got. Blocks.
-    pub(crate) fn publish(&self, staging: SyncedStaging, on_exists: OnExists) -> Result<PathBuf, Error> {
-        let named = self.publish_unsynced(staging, on_exists)?;
-        match named.dir.sync() {
-            Ok(()) => Ok(named.path),
-            Err(error) => Err(Error::LocalUnknown { path: named.path, error }),
-        }
+    /// A staging file beside the target. Blocks.
+    pub(crate) fn stage(&self, size: u64) -> Result<Staging, Error> {
+        self.stage_as(&Self::staging_name()?, size)
     }
 
-    /// As [`LocalTarget::publish`], for a caller who syncs the directory once for several files. Blocks.
+    /// As [`LocalTarget::stage`], under a name from [`LocalTarget::staging_name`]. Blocks.
+    pub(crate) fn stage_as(&self, name: &str, size: u64) -> Result<Staging, Error> {
+        Staging::create(&self.dir, name, Some(size)).map_err(|error| self.local(error))
+    }
+
+    /// Takes the name of a staging file away. Blocks briefly.
+    pub(crate) fn remove_staged(&self, name: &str) {
+        // It may have gone with its file; of a name that stays there is nobody to tell.
+        drop(self.dir.remove_file_leaf(name));
+    }
+
+    /// Gives the staging file its name, which is not durable yet. Blocks.
     pub(crate) fn publish_unsynced(
         &self,
         staging: SyncedStaging,
@@ -265,7 +281,7 @@ mod tests {
         let publish = |bytes: &[u8], on_exists| {
             let staging = target.stage(3).expect("staged");
             staging.write_at(bytes, 0).expect("written");
-            target.publish(staging.sync().expect("synced"), on_exists)
+            target.publish_unsynced(staging.sync().expect("synced"), on_exists)?.sync()
         };
         let read = |name: &str| std::fs::read(folder.path().join(name)).expect("published");
         publish(b"one", OnExists::Fail).expect("free");
