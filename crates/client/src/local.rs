@@ -39,16 +39,23 @@ pub(crate) struct LocalTarget {
     claims: Option<Arc<Claims>>,
 }
 
-/// What one transfer of many files has put into a directory, by inode. Two names of a server may be one for the local file
-/// system: the second must not replace the first.
+/// What one transfer of many files has put into a directory. Two names of a server may be one for the local file system: the
+/// second must not replace the first.
 #[derive(Debug, Default)]
-pub(crate) struct Claims(Mutex<HashSet<u64>>);
+pub(crate) struct Claims(Mutex<HashSet<FileId>>);
+
+/// Device and inode: directories side by side may be the roots of two file systems, which have the same inode in each.
+type FileId = (u64, u64);
 
 impl Claims {
-    /// Takes note of an inode. Says whether it is new.
-    pub(crate) fn claim(&self, inode: u64) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(inode)
+    /// Takes note of something. Says whether it is new.
+    pub(crate) fn claim(&self, meta: &Meta) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id(meta))
     }
+}
+
+fn id(meta: &Meta) -> FileId {
+    (meta.device, meta.inode)
 }
 
 /// A file has its name; what is left to do is to sync its directory.
@@ -155,16 +162,16 @@ impl LocalTarget {
         };
         // Locked until the name is taken: two files of one name may come at the same time.
         let mut claimed = claims.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.existing()?.is_some_and(|existing| claimed.contains(&existing.inode)) {
+        if self.existing()?.is_some_and(|existing| claimed.contains(&id(&existing))) {
             return Err(Error::LocalCollision { path: self.path() });
         }
-        let (named, inode) = self.take_name(staging, on_exists)?;
-        claimed.insert(inode);
+        let (named, meta) = self.take_name(staging, on_exists)?;
+        claimed.insert(id(&meta));
         Ok(named)
     }
 
-    /// Gives the staging file its name. Tells its inode too.
-    fn take_name(&self, staging: SyncedStaging, on_exists: OnExists) -> Result<(Named, u64), Error> {
+    /// Gives the staging file its name. Tells what it is then, too.
+    fn take_name(&self, staging: SyncedStaging, on_exists: OnExists) -> Result<(Named, Meta), Error> {
         let replace = if on_exists == OnExists::Overwrite { Replace::Always } else { Replace::Never };
         let mut staging = staging;
         let mut leaf = self.leaf.clone();
@@ -172,7 +179,7 @@ impl LocalTarget {
             match publish_unsynced(staging, &self.dir, &leaf, replace) {
                 Ok(meta) => {
                     let named = Named { path: self.folder.join(leaf), dir: self.dir.clone() };
-                    return Ok((named, meta.inode));
+                    return Ok((named, meta));
                 }
                 Err(PublishError::Refused { staging: back, error: DiskError::AlreadyExists }) => {
                     if on_exists != OnExists::Rename {
@@ -272,6 +279,16 @@ mod tests {
             let named = matches!(result, Err(Error::NoLocalDirectory { .. })) || path == "missing/";
             assert!(named, "{path}: {result:?}");
         }
+    }
+
+    #[test]
+    fn the_roots_of_two_file_systems_are_two_directories() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let here = Dir::open_ambient(folder.path()).and_then(|dir| dir.meta()).expect("a directory");
+        let mounted = Meta { device: here.device + 1, ..here };
+        let claims = Claims::default();
+        assert!(claims.claim(&here) && claims.claim(&mounted));
+        assert!(!claims.claim(&here) && !claims.claim(&mounted));
     }
 
     #[test]
