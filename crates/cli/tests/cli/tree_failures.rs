@@ -185,6 +185,17 @@ fn what_would_fail_for_every_file_is_told_once() {
 }
 
 #[test]
+fn what_is_below_a_directory_that_failed_is_not_made() {
+    let online = Online::new();
+    write(&online.local("d/sub/deep/x"), "x");
+    // Whoever may not list learns only from making the directory that there is nothing to make it in.
+    online.enrol("writer", &online.invite(&["--grants", "write"]));
+    let output = online.command("writer", ["upload", "-r", "d", "--to", "gone"]).run().expect(3);
+    output.complains("fulmar: upload: d: ").complains("1 failed, 1 not tried\n");
+    assert_absent(&online.share("gone"));
+}
+
+#[test]
 fn what_is_cancelled_leaves_nothing_half() {
     let online = Online::new();
     let relay = online.relay();
