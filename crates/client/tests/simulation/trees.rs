@@ -179,6 +179,27 @@ fn what_stands_in_the_way_fails_alone() {
 }
 
 #[test]
+fn a_dry_run_fails_where_the_transfer_would() {
+    simulate(1, &lossy(0.0), async |world| {
+        let visit = world.peer(0).visit().await;
+        let folder = visit.local_tree(&Tree::from([("name".to_owned(), Some(b"a file".to_vec()))]));
+        make(&visit, &["there/name"]).await;
+        for on_exists in [OnExists::Fail, OnExists::Overwrite, OnExists::Skip, OnExists::Rename] {
+            let told = async |dry_run| {
+                let seen = Seen::default();
+                let transfer = TransferOptions { on_exists, ..TransferOptions::default() };
+                let options = TreeOptions { transfer, dry_run, ..TreeOptions::default() };
+                visit.upload_tree(&folder, "there", &options, &seen).await.expect("a destination");
+                (seen.told(), seen.failures())
+            };
+            let (planned, done) = (told(true).await, told(false).await);
+            assert_eq!(planned, done, "{on_exists:?}");
+            assert_eq!(done.1.len(), 1, "{on_exists:?}: {done:?}");
+        }
+    });
+}
+
+#[test]
 fn nothing_leads_a_download_out_of_its_target() {
     simulate(1, &lossy(0.0), async |world| {
         let (visit, seen) = (world.peer(0).visit().await, Seen::default());
