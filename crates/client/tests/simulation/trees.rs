@@ -2,7 +2,7 @@
 
 use std::{fs, time::Duration};
 
-use fulmar_client::{Exclude, LocalSource, TransferOptions, TreeOptions};
+use fulmar_client::{Exclude, LocalSource, RemoteSource, TransferOptions, TreeOptions};
 use fulmar_netsim::{Direction, Loss, Profile};
 use fulmar_proto::upload::OnExists;
 use tokio::time::Instant;
@@ -196,6 +196,29 @@ fn a_dry_run_fails_where_the_transfer_would() {
             assert_eq!(planned, done, "{on_exists:?}");
             assert_eq!(done.1.len(), 1, "{on_exists:?}: {done:?}");
         }
+    });
+}
+
+#[test]
+fn many_sources_are_looked_at_together() {
+    simulate(1, &broadband(0.0), async |world| {
+        let visit = world.peer(0).visit().await;
+        let target = visit.local_tree(&Tree::new());
+        let mut sources = Vec::new();
+        for number in 0..100 {
+            let name = format!("{number:02}");
+            world.place(&name, name.as_bytes()).await;
+            sources.push(RemoteSource { path: name.parse().expect("a path"), shown: name, contents: false });
+        }
+        let (seen, started) = (Seen::default(), Instant::now());
+        let options = TreeOptions::default();
+        let downloading = visit.session().download_tree(&sources, &target, true, &options, &seen);
+        let done = downloading.await.expect("a target");
+        assert_eq!((done.stored, seen.failures()), (100, vec![]));
+        // One after the other they would take a hundred round trips of 50 ms.
+        let took = started.elapsed();
+        println!("100 sources: {took:.2?}");
+        assert!(took < Duration::from_millis(2_500), "{took:.2?}");
     });
 }
 
