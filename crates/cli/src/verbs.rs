@@ -5,6 +5,7 @@ mod describe;
 mod doctor;
 mod download;
 mod each;
+mod find;
 mod hosts;
 mod local;
 mod ls;

@@ -22,7 +22,8 @@
 //!
 //! * A transfer that returns success is durable on the receiving side, and its bytes have been compared by BLAKE3.
 //! * A transfer that fails, is cancelled (its future dropped) or dies with the process leaves nothing under the final
-//!   name and never touches what was there before.
+//!   name and never touches what was there before; but a file that had its name already is whole, and stays. On this side
+//!   that is known when the future has been dropped; on the server it may be decided a moment later.
 //! * Progress counts bytes that the other side has acknowledged, not bytes that were handed to the network.
 
 mod admission;

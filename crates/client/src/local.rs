@@ -39,16 +39,23 @@ pub(crate) struct LocalTarget {
     claims: Option<Arc<Claims>>,
 }
 
-/// What one transfer of many files has put into a directory, by inode. Two names of a server may be one for the local file
-/// system: the second must not replace the first.
+/// What one transfer of many files has put into a directory. Two names of a server may be one for the local file system: the
+/// second must not replace the first.
 #[derive(Debug, Default)]
-pub(crate) struct Claims(Mutex<HashSet<u64>>);
+pub(crate) struct Claims(Mutex<HashSet<FileId>>);
+
+/// Device and inode: directories side by side may be the roots of two file systems, which have the same inode in each.
+type FileId = (u64, u64);
 
 impl Claims {
-    /// Takes note of an inode. Says whether it is new.
-    pub(crate) fn claim(&self, inode: u64) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(inode)
+    /// Takes note of something. Says whether it is new.
+    pub(crate) fn claim(&self, meta: &Meta) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id(meta))
     }
+}
+
+fn id(meta: &Meta) -> FileId {
+    (meta.device, meta.inode)
 }
 
 /// A file has its name; what is left to do is to sync its directory.
@@ -56,6 +63,16 @@ impl Claims {
 pub(crate) struct Named {
     pub(crate) path: PathBuf,
     pub(crate) dir: Dir,
+}
+
+impl Named {
+    /// Makes the name durable, and gives it. Blocks.
+    pub(crate) fn sync(self) -> Result<PathBuf, Error> {
+        match self.dir.sync() {
+            Ok(()) => Ok(self.path),
+            Err(error) => Err(Error::LocalUnknown { path: self.path, error }),
+        }
+    }
 }
 
 impl LocalTarget {
@@ -111,24 +128,30 @@ impl LocalTarget {
         self.dir.open_file_leaf(&self.leaf).map_err(|error| self.local(error))
     }
 
-    /// A staging file beside the target, whose name has the same length whatever the target's name is. Blocks.
-    pub(crate) fn stage(&self, size: u64) -> Result<Staging, Error> {
+    /// A name for a staging file, which has the same length whatever the target's name is, and is nobody else's.
+    pub(crate) fn staging_name() -> Result<String, Error> {
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(|error| Error::System(error.into()))?;
-        let staging = format!(".fulmar-part-{:016x}", u64::from_le_bytes(random));
-        Staging::create(&self.dir, &staging, Some(size)).map_err(|error| self.local(error))
+        Ok(format!(".fulmar-part-{:016x}", u64::from_le_bytes(random)))
     }
 
-    /// Gives the staging file its name, durably. Returns the name that it got. Blocks.
-    pub(crate) fn publish(&self, staging: SyncedStaging, on_exists: OnExists) -> Result<PathBuf, Error> {
-        let named = self.publish_unsynced(staging, on_exists)?;
-        match named.dir.sync() {
-            Ok(()) => Ok(named.path),
-            Err(error) => Err(Error::LocalUnknown { path: named.path, error }),
-        }
+    /// A staging file beside the target. Blocks.
+    pub(crate) fn stage(&self, size: u64) -> Result<Staging, Error> {
+        self.stage_as(&Self::staging_name()?, size)
     }
 
-    /// As [`LocalTarget::publish`], for a caller who syncs the directory once for several files. Blocks.
+    /// As [`LocalTarget::stage`], under a name from [`LocalTarget::staging_name`]. Blocks.
+    pub(crate) fn stage_as(&self, name: &str, size: u64) -> Result<Staging, Error> {
+        Staging::create(&self.dir, name, Some(size)).map_err(|error| self.local(error))
+    }
+
+    /// Takes the name of a staging file away. Blocks briefly.
+    pub(crate) fn remove_staged(&self, name: &str) {
+        // It may have gone with its file; of a name that stays there is nobody to tell.
+        drop(self.dir.remove_file_leaf(name));
+    }
+
+    /// Gives the staging file its name, which is not durable yet. Blocks.
     pub(crate) fn publish_unsynced(
         &self,
         staging: SyncedStaging,
@@ -139,16 +162,16 @@ impl LocalTarget {
         };
         // Locked until the name is taken: two files of one name may come at the same time.
         let mut claimed = claims.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.existing()?.is_some_and(|existing| claimed.contains(&existing.inode)) {
+        if self.existing()?.is_some_and(|existing| claimed.contains(&id(&existing))) {
             return Err(Error::LocalCollision { path: self.path() });
         }
-        let (named, inode) = self.take_name(staging, on_exists)?;
-        claimed.insert(inode);
+        let (named, meta) = self.take_name(staging, on_exists)?;
+        claimed.insert(id(&meta));
         Ok(named)
     }
 
-    /// Gives the staging file its name. Tells its inode too.
-    fn take_name(&self, staging: SyncedStaging, on_exists: OnExists) -> Result<(Named, u64), Error> {
+    /// Gives the staging file its name. Tells what it is then, too.
+    fn take_name(&self, staging: SyncedStaging, on_exists: OnExists) -> Result<(Named, Meta), Error> {
         let replace = if on_exists == OnExists::Overwrite { Replace::Always } else { Replace::Never };
         let mut staging = staging;
         let mut leaf = self.leaf.clone();
@@ -156,7 +179,7 @@ impl LocalTarget {
             match publish_unsynced(staging, &self.dir, &leaf, replace) {
                 Ok(meta) => {
                     let named = Named { path: self.folder.join(leaf), dir: self.dir.clone() };
-                    return Ok((named, meta.inode));
+                    return Ok((named, meta));
                 }
                 Err(PublishError::Refused { staging: back, error: DiskError::AlreadyExists }) => {
                     if on_exists != OnExists::Rename {
@@ -259,13 +282,23 @@ mod tests {
     }
 
     #[test]
+    fn the_roots_of_two_file_systems_are_two_directories() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let here = Dir::open_ambient(folder.path()).and_then(|dir| dir.meta()).expect("a directory");
+        let mounted = Meta { device: here.device + 1, ..here };
+        let claims = Claims::default();
+        assert!(claims.claim(&here) && claims.claim(&mounted));
+        assert!(!claims.claim(&here) && !claims.claim(&mounted));
+    }
+
+    #[test]
     fn publishing_never_replaces_unless_told() {
         let folder = tempfile::tempdir().expect("a folder");
         let target = LocalTarget::resolve(&folder.path().join("a.txt"), false, "").expect("free");
         let publish = |bytes: &[u8], on_exists| {
             let staging = target.stage(3).expect("staged");
             staging.write_at(bytes, 0).expect("written");
-            target.publish(staging.sync().expect("synced"), on_exists)
+            target.publish_unsynced(staging.sync().expect("synced"), on_exists)?.sync()
         };
         let read = |name: &str| std::fs::read(folder.path().join(name)).expect("published");
         publish(b"one", OnExists::Fail).expect("free");

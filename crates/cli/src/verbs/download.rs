@@ -15,18 +15,15 @@ use fulmar_client::{DownloadTarget, Error, Session, Transferred};
 use fulmar_proto::error::ErrorCode;
 
 use super::{
-    each::tell_not_tried,
+    find::{self, Sources},
     several::{self, Broken, Work},
     transfer::{self, Operands, Source, is_stdio, remote_text},
     trees,
 };
 use crate::{
-    exit_code::{ExitCode, Tally},
-    glob::{
-        self, Skipped, Wanted,
-        remote::{RemoteMatch, RemoteMatches},
-    },
-    output::{Failure, hint::Hint, objects::TransferDone, progress::FileProgress},
+    exit_code::ExitCode,
+    glob::{Wanted, remote::RemoteMatch},
+    output::{Failure, objects::TransferDone, progress::FileProgress},
     remote_path::resolve_below_root,
     session::Context,
     verb::TransferArgs,
@@ -42,11 +39,14 @@ pub(super) async fn download(context: &mut Context, args: &TransferArgs) -> Resu
     }
     let session = context.session().await?;
     let context = &*context;
-    let Sources { mut sources, by_pattern, tally } = match find_sources(context, &session, &operands).await {
+    let named = |typed: &Path| Ok(Source::remote(typed.to_owned(), None));
+    let matched = |file: RemoteMatch| Ok(Source::remote(file.typed.into(), Some(file.entry.size)));
+    let found = find::remote(context, &session, &operands.files, Wanted::Files, named, matched).await;
+    let Sources { mut sources, by_pattern, tally, .. } = match found {
         Ok(found) => found,
         Err(code) => return Ok(code),
     };
-    transfer::check_names(&mut sources, args)?;
+    transfer::check_names(&mut sources, args.existing.on_exists())?;
     let typed = operands.target.as_deref();
     let path = typed.map_or_else(|| context.local_dir.clone(), |typed| context.local_path(typed));
     let must_be_directory = typed.is_none() || operands.must_be_directory || by_pattern;
@@ -74,63 +74,6 @@ fn is_of_directory(error: &Error, directory: &Path) -> bool {
         Error::Local { path, .. } => path == directory,
         _ => false,
     }
-}
-
-/// The files that the operands stand for.
-struct Sources {
-    sources: Vec<Source>,
-    /// A pattern is among the operands.
-    by_pattern: bool,
-    /// Operands that lead to nothing. The others are fetched all the same.
-    tally: Tally,
-}
-
-/// Finds the files; without a connection there is nothing to find them with.
-async fn find_sources(
-    context: &Context,
-    session: &Session,
-    operands: &Operands,
-) -> Result<Sources, ExitCode> {
-    let (mut sources, mut by_pattern, mut tally) = (Vec::new(), false, Tally::default());
-    let (mut skipped, mut failed) = (Skipped::default(), 0);
-    for typed in &operands.files {
-        let found = match typed.to_str() {
-            Some(text) => glob::remote::expand(context, session, text, Wanted::Files, false).await,
-            None => Ok(None),
-        };
-        let found = match found {
-            Ok(None) => Ok(vec![Source::remote(typed.clone(), None)]),
-            Ok(Some(matches)) => {
-                by_pattern = true;
-                skipped += matches.skipped;
-                matched_sources(typed, matches)
-            }
-            Err(failure) => Err(failure),
-        };
-        match found {
-            Ok(mut found) => sources.append(&mut found),
-            Err(failure) => {
-                context.report("download", &failure);
-                tally.failed(failure.code);
-                failed += 1;
-                if session.is_closed() {
-                    let total = operands.files.len();
-                    tell_not_tried(context, "download", failed, total, total - failed);
-                    return Err(tally.code());
-                }
-            }
-        }
-    }
-    transfer::note_skipped(&context.printer, skipped);
-    Ok(Sources { sources, by_pattern, tally })
-}
-
-fn matched_sources(typed: &Path, matches: RemoteMatches) -> Result<Vec<Source>, Failure> {
-    if matches.found.is_empty() {
-        return Err(glob::no_match(&typed.to_string_lossy(), Hint::run("ls").then(" shows what is there")));
-    }
-    let source = |file: RemoteMatch| Source::remote(file.typed.into(), Some(file.entry.size));
-    Ok(matches.found.into_iter().map(source).collect())
 }
 
 /// Fetches the one file that goes to standard output, which holds its bytes and nothing else: whatever there is to say

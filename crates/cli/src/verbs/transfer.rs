@@ -1,6 +1,7 @@
 //! What uploads and downloads have in common: their operands, their options, and the line that they end in.
 
 use std::{
+    borrow::Cow,
     collections::{HashMap, HashSet},
     ffi::OsStr,
     os::unix::ffi::OsStrExt as _,
@@ -80,25 +81,61 @@ impl Source {
     }
 }
 
-/// Leaves each file in once. Two files of one name cannot both go into one directory, unless one gets another name:
-/// they are under way at the same time, and which of them came first would be chance.
-pub(super) fn check_names(sources: &mut Vec<Source>, args: &TransferArgs) -> Result<(), Failure> {
+/// Something that is to be transferred, and goes into a directory under a name.
+pub(super) trait Operand {
+    /// What makes it the same as another, so that both would be one transfer: how it is called, where it is, and whether what
+    /// is in it is meant, which the dot at the end of a path does not tell.
+    fn identity(&self) -> (&Path, &Path, bool);
+
+    /// The name that it gets; none where that is not said by how it is called.
+    fn name(&self) -> Option<&OsStr>;
+
+    /// How it is called.
+    fn shown(&self) -> Cow<'_, str>;
+}
+
+impl Operand for Source {
+    fn identity(&self) -> (&Path, &Path, bool) {
+        let origin = match &self.origin {
+            Origin::Stdin => Path::new(""),
+            Origin::File(path) => path,
+        };
+        (&self.typed, origin, false)
+    }
+
+    fn name(&self) -> Option<&OsStr> {
+        self.typed.file_name()
+    }
+
+    fn shown(&self) -> Cow<'_, str> {
+        self.typed.to_string_lossy()
+    }
+}
+
+/// Leaves each operand in once. Two of one name cannot both go into one directory, unless one gets another name: they are
+/// under way at the same time, and which of them came first would be chance. Of directories that is true of what is in them.
+pub(super) fn check_names<T: Operand>(sources: &mut Vec<T>, on_exists: OnExists) -> Result<(), Failure> {
     let mut seen = HashSet::with_capacity(sources.len());
-    sources.retain(|source| seen.insert((source.typed.clone(), source.origin.clone())));
-    if args.existing.on_exists() == OnExists::Rename {
+    sources.retain(|source| {
+        let (shown, origin, contents) = source.identity();
+        seen.insert((shown.to_owned(), origin.to_owned(), contents))
+    });
+    if on_exists == OnExists::Rename {
         return Ok(());
     }
-    let mut names = HashMap::with_capacity(sources.len());
+    let mut names: HashMap<&OsStr, &T> = HashMap::with_capacity(sources.len());
     for source in &*sources {
-        let Some(name) = source.typed.file_name() else { continue };
-        if let Some(other) = names.insert(name, &source.typed) {
-            let message = format!("would get the same name as {}", Escaped(&other.to_string_lossy()));
-            let failure = Failure::usage(message).about(source.typed.to_string_lossy());
-            return Err(failure.hint("--on-exists rename keeps both"));
+        let Some(name) = source.name() else { continue };
+        if let Some(other) = names.insert(name, source) {
+            let message = format!("would get the same name as {}", Escaped(&other.shown()));
+            return Err(Failure::usage(message).about(source.shown()).hint(KEEPS_BOTH));
         }
     }
     Ok(())
 }
+
+/// What helps where two files would get one name.
+pub(super) const KEEPS_BOTH: &str = "--on-exists rename keeps both";
 
 /// A directory was named where only files are taken.
 pub(super) fn needs_recursive(verb: &str, typed: &str) -> Failure {
@@ -236,7 +273,7 @@ mod tests {
         let source = |typed: &&str| Source::remote(typed.into(), None);
         let checked = |line: &str, typed: &[&str]| {
             let mut sources: Vec<Source> = typed.iter().map(source).collect();
-            check_names(&mut sources, &args(line)).map(|()| sources.len())
+            check_names(&mut sources, args(line).existing.on_exists()).map(|()| sources.len())
         };
         assert_eq!(checked("put a", &["a", "b", "a"]), Ok(2));
         let refused = checked("put a", &["x/a", "b", "y/a"]).expect_err("one name, two files");

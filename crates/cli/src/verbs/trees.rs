@@ -3,25 +3,26 @@
 mod report;
 
 use std::{
-    collections::HashMap,
+    borrow::Cow,
     ffi::OsStr,
     fs,
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
 };
 
-use fulmar_client::{Error, Exclude, LocalSource, RemoteSource, Session, TreeOptions};
-use fulmar_proto::text::Escaped;
+use fulmar_client::{Error, Exclude, LocalSource, RemoteSource, TreeOptions};
+use fulmar_proto::{text::Escaped, upload::OnExists};
 
 use self::report::Report;
 use super::{
-    transfer::{self, Operands, is_stdio, remote_text},
+    find,
+    transfer::{self, KEEPS_BOTH, Operand, Operands, is_stdio},
     upload::target_failure,
 };
 use crate::{
-    exit_code::{ExitCode, Tally},
-    glob::{self, Skipped, Wanted},
-    output::{Failure, hint::Hint},
+    exit_code::ExitCode,
+    glob::{Wanted, local::LocalMatch, remote::RemoteMatch},
+    output::Failure,
     remote_path::RemotePath,
     session::Context,
     verb::TransferArgs,
@@ -36,15 +37,17 @@ pub(super) async fn upload(
     let typed_target = operands.remote_target()?.unwrap_or(".");
     let mut target = RemotePath::resolve(&context.remote_dir, typed_target)?.destination();
     context.check_connectable()?;
-    let found = match find_local(context, args, operands).await {
+    let named = |typed: &Path| named_local(context, args, typed);
+    let matched = |found: LocalMatch| local(&found.typed, &found.real);
+    let mut found = match find::local(context, &operands.files, wanted(args), named, matched).await {
         Ok(found) => found,
         Err(code) => return Ok(code),
     };
-    check_names(found.sources.iter().filter(|source| !source.contents).map(|source| &source.shown))?;
+    check(&mut found.sources, args)?;
     target.must_be_directory |= operands.must_be_directory || found.by_pattern;
     let session = context.session().await?;
     let context = &*context;
-    let report = Report::new(context, "upload", args, names(&operands.files));
+    let report = Report::new(context, "upload", args, names(&operands.files), found.tally);
     let uploading = session.upload_tree(&found.sources, &target, &options, &report);
     match report.watch(uploading).await {
         Ok(done) => Ok(report.finish(&done)),
@@ -64,15 +67,18 @@ pub(super) async fn download(
     }
     let session = context.session().await?;
     let context = &*context;
-    let found = match find_remote(context, &session, args, operands).await {
+    let named = |typed: &Path| remote(context, &typed.to_string_lossy());
+    let matched = |found: RemoteMatch| remote(context, &found.typed);
+    let found = find::remote(context, &session, &operands.files, wanted(args), named, matched).await;
+    let mut found = match found {
         Ok(found) => found,
         Err(code) => return Ok(code),
     };
-    check_names(found.sources.iter().filter(|source| !source.contents).map(|source| &source.shown))?;
+    check(&mut found.sources, args)?;
     let typed = operands.target.as_deref();
     let path = typed.map_or_else(|| context.local_dir.clone(), |typed| context.local_path(typed));
     let must_be_directory = typed.is_none() || operands.must_be_directory || found.by_pattern;
-    let report = Report::new(context, "download", args, names(&operands.files));
+    let report = Report::new(context, "download", args, names(&operands.files), found.tally);
     let downloading = session.download_tree(&found.sources, &path, must_be_directory, &options, &report);
     match report.watch(downloading).await {
         Ok(done) => Ok(report.finish(&done)),
@@ -88,46 +94,9 @@ fn options(args: &TransferArgs) -> Result<TreeOptions, Failure> {
     Ok(TreeOptions { transfer: transfer::options(args), exclude, dry_run: args.dry_run })
 }
 
-/// What the operands stand for.
-struct Sources<T> {
-    sources: Vec<T>,
-    /// A pattern is among the operands.
-    by_pattern: bool,
-}
-
-/// Finds what is to be sent, and tells of every operand that cannot be, before anything is sent.
-async fn find_local(
-    context: &Context,
-    args: &TransferArgs,
-    operands: &Operands,
-) -> Result<Sources<LocalSource>, ExitCode> {
-    let wanted = if args.recursive { Wanted::Anything } else { Wanted::Files };
-    let (mut sources, mut by_pattern) = (Vec::new(), false);
-    let (mut skipped, mut tally) = (Skipped::default(), Tally::default());
-    for typed in &operands.files {
-        let found = match glob::local::expand(context, typed, wanted).await {
-            Ok(None) => named_local(context, args, typed).map(|source| vec![source]),
-            Ok(Some(matches)) => {
-                by_pattern = true;
-                skipped += matches.skipped;
-                match matches.files.is_empty() {
-                    true => Err(no_match(typed, "lls")),
-                    false => Ok(matches.files.iter().map(|found| local(&found.typed, &found.real)).collect()),
-                }
-            }
-            Err(failure) => Err(failure),
-        };
-        match found {
-            Ok(mut found) => sources.append(&mut found),
-            Err(failure) => {
-                context.report("upload", &failure);
-                tally.failed(failure.code);
-            }
-        }
-    }
-    transfer::note_skipped(&context.printer, skipped);
-    // What failed has been told, and only its code is left.
-    if tally.code().is_done() { Ok(Sources { sources, by_pattern }) } else { Err(tally.code()) }
+/// What patterns are to match.
+fn wanted(args: &TransferArgs) -> Wanted {
+    if args.recursive { Wanted::Anything } else { Wanted::Files }
 }
 
 fn named_local(context: &Context, args: &TransferArgs, typed: &Path) -> Result<LocalSource, Failure> {
@@ -152,54 +121,10 @@ fn local(typed: &Path, real: &Path) -> LocalSource {
     LocalSource { path: real.to_owned(), shown, contents }
 }
 
-/// Finds what is to be fetched, and tells of every operand that leads nowhere, before anything is fetched.
-async fn find_remote(
-    context: &Context,
-    session: &Session,
-    args: &TransferArgs,
-    operands: &Operands,
-) -> Result<Sources<RemoteSource>, ExitCode> {
-    let wanted = if args.recursive { Wanted::Anything } else { Wanted::Files };
-    let (mut sources, mut by_pattern) = (Vec::new(), false);
-    let (mut skipped, mut tally) = (Skipped::default(), Tally::default());
-    for typed in &operands.files {
-        let expanded = match remote_text(typed) {
-            Ok(text) => glob::remote::expand(context, session, text, wanted, false).await,
-            Err(failure) => Err(failure),
-        };
-        let found = match expanded {
-            Ok(None) => remote(context, &typed.to_string_lossy()).map(|source| vec![source]),
-            Ok(Some(matches)) => {
-                by_pattern = true;
-                skipped += matches.skipped;
-                match matches.found.is_empty() {
-                    true => Err(no_match(typed, "ls")),
-                    false => matches.found.iter().map(|found| remote(context, &found.typed)).collect(),
-                }
-            }
-            Err(failure) => Err(failure),
-        };
-        match found {
-            Ok(mut found) => sources.append(&mut found),
-            Err(failure) => {
-                context.report("download", &failure);
-                tally.failed(failure.code);
-            }
-        }
-    }
-    transfer::note_skipped(&context.printer, skipped);
-    // What failed has been told, and only its code is left.
-    if tally.code().is_done() { Ok(Sources { sources, by_pattern }) } else { Err(tally.code()) }
-}
-
 fn remote(context: &Context, typed: &str) -> Result<RemoteSource, Failure> {
     let path = RemotePath::resolve(&context.remote_dir, typed)?.path;
     let contents = is_contents(OsStr::new(typed)) || path.is_root();
     Ok(RemoteSource { path, shown: shown(typed), contents })
-}
-
-fn no_match(typed: &Path, list: &str) -> Failure {
-    glob::no_match(&typed.to_string_lossy(), Hint::run(list).then(" shows what is there"))
 }
 
 /// Whether what is in a directory is meant and not the directory itself: `.`, `..`, `a/.`, with or without a slash.
@@ -221,18 +146,58 @@ fn names(operands: &[PathBuf]) -> String {
     operands.iter().map(|operand| operand.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
-/// Two operands of one name cannot both go into one directory: their trees would become one, and what is in both would be
-/// left to chance.
-fn check_names<'a>(sources: impl Iterator<Item = &'a String>) -> Result<(), Failure> {
-    let mut names: HashMap<&str, &str> = HashMap::new();
-    for shown in sources {
-        let name = shown.rsplit('/').next().unwrap_or_default();
-        if let Some(other) = names.insert(name, shown) {
-            let message = format!("would get the same name as {}", Escaped(other));
-            return Err(Failure::usage(message).about(shown.as_str()));
+impl Operand for LocalSource {
+    fn identity(&self) -> (&Path, &Path, bool) {
+        (Path::new(&self.shown), &self.path, self.contents)
+    }
+
+    fn name(&self) -> Option<&OsStr> {
+        Path::new(&self.shown).file_name().filter(|_| !self.contents)
+    }
+
+    fn shown(&self) -> Cow<'_, str> {
+        shown_as(&self.shown)
+    }
+}
+
+impl Operand for RemoteSource {
+    fn identity(&self) -> (&Path, &Path, bool) {
+        (Path::new(&self.shown), Path::new(self.path.as_str()), self.contents)
+    }
+
+    fn name(&self) -> Option<&OsStr> {
+        Path::new(&self.shown).file_name().filter(|_| !self.contents)
+    }
+
+    fn shown(&self) -> Cow<'_, str> {
+        shown_as(&self.shown)
+    }
+}
+
+fn shown_as(shown: &str) -> Cow<'_, str> {
+    Cow::Borrowed(if shown.is_empty() { "." } else { shown })
+}
+
+/// Leaves each operand in once, and looks whether what they stand for can go into one directory.
+fn check<T: Operand>(sources: &mut Vec<T>, args: &TransferArgs) -> Result<(), Failure> {
+    let on_exists = args.existing.on_exists();
+    transfer::check_names(sources, on_exists)?;
+    check_contents(sources, on_exists)
+}
+
+/// What is in a directory goes beside what the other operands stand for, and nobody knows yet by which names. Where files are
+/// replaced, one of two that get the same name would be lost, and which one would be chance.
+fn check_contents<T: Operand>(sources: &[T], on_exists: OnExists) -> Result<(), Failure> {
+    if on_exists != OnExists::Overwrite || sources.len() < 2 {
+        return Ok(());
+    }
+    match sources.iter().find(|source| source.name().is_none()) {
+        None => Ok(()),
+        Some(contents) => {
+            let message = "what is in it and the other operands might replace each other";
+            Err(Failure::usage(message).about(contents.shown()).hint(KEEPS_BOTH))
         }
     }
-    Ok(())
 }
 
 /// The failure of one file or directory of a tree.
@@ -272,14 +237,41 @@ mod tests {
         }
     }
 
+    fn source(typed: &str) -> LocalSource {
+        local(Path::new(typed), &Path::new("/here").join(typed))
+    }
+
     #[test]
     fn operands_have_names_of_their_own() {
-        let check = |shown: &[&str]| {
-            let shown: Vec<String> = shown.iter().map(|shown| (*shown).to_owned()).collect();
-            check_names(shown.iter())
+        let check = |typed: &[&str], on_exists| {
+            let mut sources: Vec<LocalSource> = typed.iter().map(|typed| source(typed)).collect();
+            transfer::check_names(&mut sources, on_exists).map(|()| sources.len())
         };
-        assert!(check(&["a/x", "b/y"]).is_ok());
-        let refused = check(&["a/x", "b/x"]).expect_err("one name");
+        assert_eq!(check(&["a/x", "b/y"], OnExists::Fail), Ok(2));
+        assert_eq!(check(&["a/x", "b/y", "a/x"], OnExists::Fail), Ok(2));
+        assert_eq!(check(&["a/x", "a/x/"], OnExists::Fail), Ok(1));
+        assert_eq!(check(&["a/x", "b/x"], OnExists::Rename), Ok(2));
+        assert_eq!(check(&["a/.", "b/."], OnExists::Fail), Ok(2));
+        assert_eq!(check(&["a", "a/."], OnExists::Fail), Ok(2));
+        let refused = check(&["a/x", "b/x"], OnExists::Fail).expect_err("one name");
         assert_eq!((refused.code, refused.object.as_deref()), (ExitCode::Usage, Some("b/x")));
+        assert!(refused.hint.is_some());
+    }
+
+    #[test]
+    fn what_is_in_a_directory_is_not_replaced_by_another_operand() {
+        let check = |typed: &[&str], on_exists| {
+            check_contents(&typed.iter().map(|typed| source(typed)).collect::<Vec<_>>(), on_exists)
+        };
+        for typed in [&["a/.", "b/."][..], &["a", "."], &["a/.", "b"]] {
+            let refused = check(typed, OnExists::Overwrite).expect_err("by chance");
+            assert_eq!(refused.code, ExitCode::Usage, "{typed:?}");
+            for kept in [OnExists::Fail, OnExists::Skip, OnExists::Rename] {
+                assert_eq!(check(typed, kept), Ok(()), "{typed:?}");
+            }
+        }
+        for typed in [&["a/."][..], &["a", "b"]] {
+            assert_eq!(check(typed, OnExists::Overwrite), Ok(()), "{typed:?}");
+        }
     }
 }

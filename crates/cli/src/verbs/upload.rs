@@ -11,16 +11,14 @@ use fulmar_client::{Error, UploadSource};
 use fulmar_proto::{error::ErrorCode, upload::Destination};
 
 use super::{
+    find::{self, Sources},
     several::{self, Broken, Work},
     transfer::{self, Operands, Origin, Source, is_stdio},
     trees,
 };
 use crate::{
     exit_code::{ExitCode, Tally},
-    glob::{
-        self, Skipped, Wanted,
-        local::{LocalMatch, LocalMatches},
-    },
+    glob::{Wanted, local::LocalMatch},
     hints::quoted,
     output::{Failure, hint::Hint, progress::FileProgress},
     remote_path::RemotePath,
@@ -37,12 +35,14 @@ pub(super) async fn upload(context: &mut Context, args: &TransferArgs) -> Result
     let typed_target = operands.remote_target()?.unwrap_or(".");
     let mut target = RemotePath::resolve(&context.remote_dir, typed_target)?.destination();
     context.check_connectable()?;
-    let Sources { mut sources, by_pattern } = match find_sources(context, &operands).await {
+    let named = |typed: &Path| plain_source(context, typed);
+    let found = find::local(context, &operands.files, Wanted::Files, named, matched_source).await;
+    let Sources { mut sources, by_pattern, .. } = match found {
         Ok(found) => found,
         Err(code) => return Ok(code),
     };
     target.must_be_directory |= operands.must_be_directory || by_pattern;
-    transfer::check_names(&mut sources, args)?;
+    transfer::check_names(&mut sources, args.existing.on_exists())?;
     let session = context.session().await?;
     let context = &*context;
     let work = Work { verb: "upload", sources: &sources };
@@ -71,39 +71,6 @@ fn check_stdin(context: &Context, args: &TransferArgs, operands: &Operands) -> R
     Err(failure.about(transfer::STDIO))
 }
 
-/// The files that the operands stand for.
-struct Sources {
-    sources: Vec<Source>,
-    /// A pattern is among the operands.
-    by_pattern: bool,
-}
-
-/// Finds the files, and tells of every one that cannot be sent, before anything is sent.
-async fn find_sources(context: &Context, operands: &Operands) -> Result<Sources, ExitCode> {
-    let (mut sources, mut by_pattern, mut tally) = (Vec::new(), false, Tally::default());
-    let mut skipped = Skipped::default();
-    for typed in &operands.files {
-        let found = match glob::local::expand(context, typed, Wanted::Files).await {
-            Ok(None) => plain_source(context, typed).map(|source| vec![source]),
-            Ok(Some(matches)) => {
-                by_pattern = true;
-                skipped += matches.skipped;
-                matched_sources(typed, matches)
-            }
-            Err(failure) => Err(failure),
-        };
-        match found {
-            Ok(mut found) => sources.append(&mut found),
-            Err(failure) => {
-                context.report("upload", &failure);
-                tally.failed(failure.code);
-            }
-        }
-    }
-    transfer::note_skipped(&context.printer, skipped);
-    if tally.code().is_done() { Ok(Sources { sources, by_pattern }) } else { Err(tally.code()) }
-}
-
 fn plain_source(context: &Context, typed: &Path) -> Result<Source, Failure> {
     if is_stdio(typed) {
         return Ok(Source { typed: typed.to_owned(), origin: Origin::Stdin, bytes: None });
@@ -120,16 +87,8 @@ fn plain_source(context: &Context, typed: &Path) -> Result<Source, Failure> {
     }
 }
 
-fn matched_sources(typed: &Path, matches: LocalMatches) -> Result<Vec<Source>, Failure> {
-    if matches.files.is_empty() {
-        return Err(glob::no_match(&typed.to_string_lossy(), Hint::run("lls").then(" shows what is there")));
-    }
-    let source = |file: LocalMatch| Source {
-        typed: file.typed,
-        origin: Origin::File(file.real),
-        bytes: Some(file.bytes),
-    };
-    Ok(matches.files.into_iter().map(source).collect())
+fn matched_source(file: LocalMatch) -> Source {
+    Source { typed: file.typed, origin: Origin::File(file.real), bytes: Some(file.bytes) }
 }
 
 fn source_of(source: &Source) -> Result<UploadSource, Failure> {

@@ -185,6 +185,58 @@ fn what_would_fail_for_every_file_is_told_once() {
 }
 
 #[test]
+fn what_is_below_a_directory_that_failed_is_not_made() {
+    let online = Online::new();
+    write(&online.local("d/sub/deep/x"), "x");
+    // Whoever may not list learns only from making the directory that there is nothing to make it in.
+    online.enrol("writer", &online.invite(&["--grants", "write"]));
+    let output = online.command("writer", ["upload", "-r", "d", "--to", "gone"]).run().expect(3);
+    output.complains("fulmar: upload: d: ").complains("1 failed, 1 not tried\n");
+    assert_absent(&online.share("gone"));
+}
+
+#[test]
+fn an_operand_that_leads_to_nothing_does_not_keep_the_others() {
+    let online = Online::new();
+    write(&online.share("d/x"), "x");
+    write(&online.share("y"), "y");
+    let line = ["download", "-r", "gone*", "d", "y", "--to", "."];
+    online
+        .run(["download", "--dry-run", "gone*", "y", "--to", "."])
+        .expect(3)
+        .says("y -> ./y  1 B  would be stored\n");
+    online.run(line).expect(3).complains("fulmar: download: gone*: no file matches").complains("2 files, ");
+    assert_holds(&online.local("d/x"), b"x");
+    assert_holds(&online.local("y"), b"y");
+    online.fails(3, ["download", "-r", "gone*", "--to", "."]);
+}
+
+#[test]
+fn operands_of_one_name_are_refused_unless_both_are_kept() {
+    let online = Online::new();
+    for name in ["a/d/x", "b/d/x", "a/y", "b/y"] {
+        write(&online.local(name), name);
+    }
+    fs::create_dir(online.share("to")).expect("made");
+    online.ok(["upload", "--dry-run", "a/y", "a/y", "--to", "to"]).complains(": 1 file, ");
+    for way in ["--dry-run", "-r"] {
+        online.fails(2, ["upload", way, "a/y", "b/y", "--to", "to"]).complains("hint: --on-exists rename");
+    }
+    let rename = ["a/d", "b/d", "a/y", "b/y", "--on-exists", "rename", "--to", "to"];
+    online.ok([&["upload", "-r", "--dry-run"], &rename[..]].concat()).complains(": 4 files, ");
+    assert_names(&online.share("to"), &[]);
+    online.ok([&["upload", "-r"], &rename[..]].concat()).complains("4 files, ");
+    assert_names(&online.share("to"), &["d", "y", "y (1)"]);
+    assert_names(&online.share("to/d"), &["x", "x (1)"]);
+    // What is in two directories is found too late to be refused, and must not be replaced by chance.
+    for verb in ["upload", "download"] {
+        let output = online.fails(2, [verb, "-r", "-f", "a/.", "b/.", "--to", "."]);
+        output.complains("might replace each other");
+    }
+    online.run(["upload", "-r", "a/.", "b/.", "--to", "to"]).expect(8);
+}
+
+#[test]
 fn what_is_cancelled_leaves_nothing_half() {
     let online = Online::new();
     let relay = online.relay();

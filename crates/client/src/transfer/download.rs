@@ -1,5 +1,6 @@
 //! Downloads.
 
+mod attempt;
 pub(crate) mod file;
 mod stream;
 
@@ -18,6 +19,8 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep},
 };
+
+use attempt::Attempt;
 
 use super::{
     DownloadTarget, Event, Observer, Outcome, TransferOptions, Transferred, fetch,
@@ -63,7 +66,8 @@ impl Done {
 
 impl Session {
     /// Downloads one file. When this returns, it is durable under its final name and every range of it has the digest
-    /// that the server claims. Dropping the future cancels the download; nothing appears under the final name then.
+    /// that the server claims. Dropping the future cancels the download: unless the file has its final name by then, it never
+    /// gets it, and nothing of it is left.
     ///
     /// # Errors
     /// Any [`Error`]. [`Error::LocalExists`] when the target holds other bytes; [`Error::SourceChanged`] when the file

@@ -8,7 +8,8 @@ mod walk;
 
 use std::{path::Path, sync::Arc};
 
-use fulmar_proto::listing::EntryKind;
+use fulmar_proto::listing::{Entry, EntryKind};
+use futures_util::stream::{self, StreamExt as _};
 
 pub(super) use self::{directories::Directory, file::RemoteFile};
 use self::{
@@ -24,6 +25,9 @@ use super::{
     window::Window,
 };
 use crate::{error::Error, session::Session};
+
+/// How many of the sources are looked at together: each takes a round trip.
+const MAX_LOOKS: usize = 64;
 
 /// What everything in one download of trees shares.
 pub(super) struct Downloading<'a> {
@@ -67,11 +71,14 @@ impl Session {
         };
         let mut walk = RemoteWalk::new(&downloading);
         let mut place = None;
-        for source in sources {
+        // In the order in which they were named.
+        let mut looked_at =
+            stream::iter(sources.iter().map(|source| self.look_at(source))).buffered(MAX_LOOKS);
+        while let Some((source, looked)) = looked_at.next().await {
             if downloading.course.is_broken_off() {
                 break;
             }
-            match self.stat(&source.path).await {
+            match looked {
                 Ok(entry) if entry.kind == EntryKind::Directory => {
                     let found = match place.take() {
                         Some(place) => place,
@@ -93,6 +100,10 @@ impl Session {
         }
         drive(&downloading.course, &mut walk, |found| downloading.take(found)).await;
         Ok(downloading.course.finish())
+    }
+
+    async fn look_at<'a>(&self, source: &'a RemoteSource) -> (&'a RemoteSource, Result<Entry, Error>) {
+        (source, self.stat(&source.path).await)
     }
 }
 

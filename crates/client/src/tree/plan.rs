@@ -92,10 +92,15 @@ async fn plan_upload(uploading: &Uploading<'_>, file: &FoundFile) -> Result<(Rel
     let refused = |code, path: &RelPath| Error::Server(Failure::new(code).about(path.clone()));
     let (path, existing) = find_remote(uploading, file).await?;
     let Some(existing) = existing else { return Ok((path, Action::Store)) };
+    let is_directory = existing.kind == EntryKind::Directory;
     let action = match uploading.options.transfer.on_exists {
+        // A file of a tree goes nowhere but under its own name: the server looks no further.
+        _ if is_directory && file.directory().is_some() => {
+            return Err(refused(ErrorCode::IS_A_DIRECTORY, &path));
+        }
         OnExists::Rename => Action::Number,
         OnExists::Skip => Action::Skip,
-        _ if existing.kind == EntryKind::Directory => {
+        _ if is_directory => {
             return Err(refused(ErrorCode::IS_A_DIRECTORY, &path));
         }
         OnExists::Overwrite if existing.kind == EntryKind::File => Action::Replace,

@@ -2,7 +2,7 @@
 
 use std::{fs, time::Duration};
 
-use fulmar_client::{Exclude, LocalSource, TransferOptions, TreeOptions};
+use fulmar_client::{Exclude, LocalSource, RemoteSource, TransferOptions, TreeOptions};
 use fulmar_netsim::{Direction, Loss, Profile};
 use fulmar_proto::upload::OnExists;
 use tokio::time::Instant;
@@ -175,6 +175,50 @@ fn what_stands_in_the_way_fails_alone() {
         // The ledger is not told of this one.
         let path = "there/a".parse().expect("a path");
         visit.session().remove(&path, true).await.expect("removed");
+    });
+}
+
+#[test]
+fn a_dry_run_fails_where_the_transfer_would() {
+    simulate(1, &lossy(0.0), async |world| {
+        let visit = world.peer(0).visit().await;
+        let folder = visit.local_tree(&Tree::from([("name".to_owned(), Some(b"a file".to_vec()))]));
+        make(&visit, &["there/name"]).await;
+        for on_exists in [OnExists::Fail, OnExists::Overwrite, OnExists::Skip, OnExists::Rename] {
+            let told = async |dry_run| {
+                let seen = Seen::default();
+                let transfer = TransferOptions { on_exists, ..TransferOptions::default() };
+                let options = TreeOptions { transfer, dry_run, ..TreeOptions::default() };
+                visit.upload_tree(&folder, "there", &options, &seen).await.expect("a destination");
+                (seen.told(), seen.failures())
+            };
+            let (planned, done) = (told(true).await, told(false).await);
+            assert_eq!(planned, done, "{on_exists:?}");
+            assert_eq!(done.1.len(), 1, "{on_exists:?}: {done:?}");
+        }
+    });
+}
+
+#[test]
+fn many_sources_are_looked_at_together() {
+    simulate(1, &broadband(0.0), async |world| {
+        let visit = world.peer(0).visit().await;
+        let target = visit.local_tree(&Tree::new());
+        let mut sources = Vec::new();
+        for number in 0..100 {
+            let name = format!("{number:02}");
+            world.place(&name, name.as_bytes()).await;
+            sources.push(RemoteSource { path: name.parse().expect("a path"), shown: name, contents: false });
+        }
+        let (seen, started) = (Seen::default(), Instant::now());
+        let options = TreeOptions::default();
+        let downloading = visit.session().download_tree(&sources, &target, true, &options, &seen);
+        let done = downloading.await.expect("a target");
+        assert_eq!((done.stored, seen.failures()), (100, vec![]));
+        // One after the other they would take a hundred round trips of 50 ms.
+        let took = started.elapsed();
+        println!("100 sources: {took:.2?}");
+        assert!(took < Duration::from_millis(2_500), "{took:.2?}");
     });
 }
 

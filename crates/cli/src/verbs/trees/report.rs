@@ -42,8 +42,14 @@ struct State {
 }
 
 impl<'a> Report<'a> {
-    /// `what` is what the command was told to transfer.
-    pub(super) fn new(context: &'a Context, verb: &'static str, args: &TransferArgs, what: String) -> Self {
+    /// `what` is what the command was told to transfer; `tally` has counted what has failed before.
+    pub(super) fn new(
+        context: &'a Context,
+        verb: &'static str,
+        args: &TransferArgs,
+        what: String,
+        tally: Tally,
+    ) -> Self {
         let printer = &context.printer;
         Self {
             context,
@@ -51,7 +57,7 @@ impl<'a> Report<'a> {
             dry_run: args.dry_run,
             each: printer.is_verbose() || !printer.stdout_is_terminal(),
             progress: TreeProgress::new(printer, verb, what),
-            state: Mutex::default(),
+            state: Mutex::new(State { tally, ..State::default() }),
         }
     }
 

@@ -2,18 +2,18 @@
 
 use std::{path::Path, sync::Arc};
 
-use fulmar_disk::{Kind, Staging};
+use fulmar_disk::Kind;
 use fulmar_proto::{
     digest::{DigestTree, RangeDigest},
     path::RelPath,
     range::Range,
-    reply::Opened,
     upload::OnExists,
     version::Version,
 };
 
 use super::{
-    Done, Event, FIRST_BYTES, Observer, Outcome, Ranges, TransferOptions, fetch, keeps_target, root_of,
+    Attempt, Done, Event, FIRST_BYTES, Observer, Outcome, Ranges, TransferOptions, fetch, keeps_target,
+    root_of,
 };
 use crate::{
     error::Error,
@@ -90,9 +90,8 @@ pub(super) async fn download(
         |session, path, version, range| fetch::fetch_into(session, path, version, range, sink.clone());
     // Asked for before there is a place for it.
     ranges.start(0, fetch);
-    let staged = target.clone();
-    let staging = Arc::new(session.offload().run(move || staged.stage(size)).await?);
-    let attempt = Attempt(Some(staging.clone()));
+    let attempt = Attempt::new(target.clone())?;
+    let staging = attempt.stage(session.offload(), size).await?;
     let sunk = Sink { staging, target: target.clone() };
     // Only this sets it.
     let _ = sink.set(sunk.clone());
@@ -110,28 +109,16 @@ pub(super) async fn download(
         }
     };
     let root = root_of(&tree, &opened)?;
+    if options.keep_modified {
+        sunk.staging.set_modified(opened.modified);
+    }
+    if options.keep_executable {
+        sunk.staging.set_executable(opened.mode.executable());
+    }
     drop(sunk);
-    let staging = attempt.finish().ok_or(Error::UnexpectedReply("nothing staged"))?;
-    let destination = publish(session, staging, target, &opened, options).await?;
+    let path = attempt.publish(session.offload(), options.on_exists).await?;
+    let destination = path.to_string_lossy().into_owned();
     Ok(Done { destination, bytes: size, sent_bytes: size, root, outcome: Outcome::Stored })
-}
-
-/// A staging file that is to be published. Until that begins, dropping this takes its name away at once: jobs that still
-/// write hold it too, and the process may end before they do.
-struct Attempt(Option<Arc<Staging>>);
-
-impl Attempt {
-    fn finish(mut self) -> Option<Arc<Staging>> {
-        self.0.take()
-    }
-}
-
-impl Drop for Attempt {
-    fn drop(&mut self) {
-        if let Some(staging) = &self.0 {
-            staging.abandon();
-        }
-    }
 }
 
 async fn receive<F>(
@@ -149,27 +136,4 @@ where
         observer.on(Event::Acknowledged { bytes: tree.covered_bytes() });
     }
     Ok(tree)
-}
-
-async fn publish(
-    session: &Session,
-    staging: Arc<Staging>,
-    target: &Arc<LocalTarget>,
-    opened: &Opened,
-    options: &TransferOptions,
-) -> Result<String, Error> {
-    if options.keep_modified {
-        staging.set_modified(opened.modified);
-    }
-    if options.keep_executable {
-        staging.set_executable(opened.mode.executable());
-    }
-    let (target, on_exists) = (target.clone(), options.on_exists);
-    let job = move || {
-        // Every job that wrote has ended, so this is the last handle.
-        let staging = Arc::into_inner(staging).ok_or(Error::UnexpectedReply("still writing"))?;
-        let synced = staging.sync().map_err(|error| Error::Local { path: target.path(), error })?;
-        target.publish(synced, on_exists)
-    };
-    Ok(session.offload().run(job).await?.to_string_lossy().into_owned())
 }

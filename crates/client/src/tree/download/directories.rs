@@ -137,11 +137,7 @@ impl Directory {
         let made =
             dir.open_dir_leaf(name).and_then(|made| made.meta()).map_err(|error| self.failed(error))?;
         // Two names of the server may be one for this file system.
-        if above.entered.claim(made.inode) {
-            Ok(())
-        } else {
-            Err(Error::LocalCollision { path: self.path() })
-        }
+        if above.entered.claim(&made) { Ok(()) } else { Err(Error::LocalCollision { path: self.path() }) }
     }
 
     /// Looks whether the local directory is there.

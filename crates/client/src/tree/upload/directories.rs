@@ -98,6 +98,15 @@ impl Directory {
         }
     }
 
+    /// How it is with where the walk began; that is known by itself.
+    async fn top(&self) -> State {
+        let Some(mut top) = self.above.as_ref() else { return State::There };
+        while let Some(above) = &top.above {
+            top = above;
+        }
+        top.known().await
+    }
+
     pub(super) async fn is_there_in_the_end(&self) -> bool {
         self.known().await != State::Failed
     }
@@ -175,11 +184,15 @@ impl Uploading<'_> {
         }
     }
 
-    /// Makes a directory. It does not wait for the one above, which is made with it if need be.
+    /// Makes a directory. It does not wait for the one above, which is made with it if need be; only for where the walk
+    /// began, which may go nowhere but into a directory that is there.
     pub(super) async fn make(&self, directory: &Directory) {
         let Some(path) = directory.remote.to_rel() else { return directory.set(State::There) };
         if directory.above.is_none() && directory.known_now() == Some(State::There) {
             return;
+        }
+        if directory.top().await == State::Failed {
+            return directory.set(State::Failed);
         }
         let flight = self.window.command().await;
         let made = match &directory.above {
@@ -194,6 +207,8 @@ impl Uploading<'_> {
         };
         drop(flight);
         match made {
+            // Whoever is told that one above has failed must not find that what is in it was stored.
+            Ok(_) if directory.above().await == State::Failed => directory.set(State::Failed),
             Ok(_) => {
                 self.course.directory_there();
                 directory.set(State::There);
