@@ -323,7 +323,8 @@ impl Lrc {
     /// does not use half of its window opens none (RFC 9002 section 7.8). Nor does a receiver, whose acknowledgements leave without ever
     /// being in flight for quinn.
     fn resync(&mut self, in_flight: u64, app_limited: bool) -> f64 {
-        let is_used = !app_limited || self.window < 2.0 * self.in_flight as f64;
+        let enough = (1.9 * INITIAL_PACKETS * self.mtu).max(2.0 * self.in_flight as f64);
+        let is_used = !app_limited || self.window < enough;
         let freed_bytes = if is_used { self.in_flight.saturating_sub(in_flight) } else { 0 };
         self.in_flight = in_flight;
         let young = self.totals.delivered_bytes < KNOWN_AFTER_PACKETS * self.mtu as u64;

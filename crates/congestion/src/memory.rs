@@ -9,8 +9,8 @@ const LEAST_RTTS: f64 = 0.7;
 const MOST_RTTS: f64 = 1.5;
 
 /// Start-up begins with this share of the remembered capacity: on a path that has become ten times slower the first round trip then
-/// sends four times what it carries, and that is all.
-const SHARE: f64 = 0.4;
+/// sends three and a half times what it carries, and that is all.
+const SHARE: f64 = 0.35;
 
 /// A path as it was. RFC 9040 tells what connections may share, and draft-ietf-tsvwg-careful-resume how to start from it: with less than
 /// there was, on the same round trip only, and for no longer than until the first acknowledgements tell.
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn a_part_of_it_is_the_start_and_only_on_the_same_round_trip() {
         let known = Remembered::of(&snapshot()).expect("known");
-        for (rtt, rate) in [(0.069, None), (0.071, Some(4e5)), (0.149, Some(4e5)), (0.151, None)] {
+        for (rtt, rate) in [(0.069, None), (0.071, Some(3.5e5)), (0.149, Some(3.5e5)), (0.151, None)] {
             assert_eq!(known.first_rate(rtt), rate, "{rtt}");
         }
         let nonsense = Remembered { capacity_bytes_per_s: f64::NAN, ..known };
