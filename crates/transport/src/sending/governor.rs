@@ -41,7 +41,7 @@ impl GovernorConfig {
     }
 
     fn controller(&self, algorithm: Algorithm, now: Instant, current_mtu: u16) -> Box<dyn Controller> {
-        self.lane.begin_path();
+        self.lane.begin_path(now);
         let patient = match algorithm {
             Algorithm::Lrc => {
                 PatientConfig::new(LrcConfig::with_signals(Mode::Paced, self.lane.signals().clone()))

@@ -79,8 +79,9 @@ impl Lane {
 
     /// Begins anew, for the controller of another path: what has left on the old one is nothing to wait for. quinn has to send at once there,
     /// to prove the path; when its timer for what is lost fires before, it stops at an assertion in debug builds.
-    pub(crate) fn begin_path(&self) {
+    pub(crate) fn begin_path(&self, now: Instant) {
         self.signals.clear();
+        self.repeats().begin_path(now);
         *self.pacer() = Pacer::new(self.signals.clone());
     }
 
@@ -109,17 +110,16 @@ impl Lane {
 
     /// Somebody waits for what leaves next: a request or a reply.
     pub(crate) fn expect(&self) {
-        self.repeats.lock().unwrap_or_else(PoisonError::into_inner).expect();
+        self.repeats().expect();
     }
 
     /// Which copies of these datagrams are to leave, each as long as `segment_bytes` but for the last.
-    pub(crate) fn copies(&self, datagrams: &[u8], segment_bytes: Option<usize>) -> Copies {
+    pub(crate) fn copies(&self, now: Instant, datagrams: &[u8], segment_bytes: Option<usize>) -> Copies {
         let ending = (self.signals.repeats() > 0).then(|| Ending {
             in_flight_bytes: self.tail.in_flight_bytes(),
             loss: self.signals.snapshot().loss,
         });
-        let mut repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
-        repeats.copies(datagrams, segment_bytes, ending)
+        self.repeats().copies(datagrams, segment_bytes, ending, now)
     }
 
     /// Notes that datagrams have left, each as long as `segment_bytes` but for the last.
@@ -133,6 +133,11 @@ impl Lane {
             self.datagram_bytes.store(datagram_bytes, Ordering::Relaxed);
         }
         self.pacer().note_sent(now, datagrams.len());
+    }
+
+    /// As consistent as a pacer.
+    fn repeats(&self) -> MutexGuard<'_, Repeats> {
+        self.repeats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A pacer is consistent at every point where a thread could panic, so a poisoned lock is as good as any.

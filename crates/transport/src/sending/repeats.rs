@@ -4,7 +4,10 @@
 //! handshake, of which one loss in its half a dozen datagrams costs more than a round trip, and in the tail of a transfer on a
 //! path that loses packets. A single request or reply has nothing behind it either. The peer drops the second copy by its packet number (RFC 9000 section 12.3).
 
-use std::ops::RangeInclusive;
+use std::{
+    ops::RangeInclusive,
+    time::{Duration, Instant},
+};
 
 use quinn::Side;
 
@@ -34,6 +37,9 @@ const MOST_COPIES: u64 = 2;
 
 /// So many packets may be lost for another time, on average, when there are copies enough.
 const BEARABLE_PACKETS: f64 = 0.05;
+
+/// For so long another path counts as unproven. To prove it takes a round trip, or a few where packets get lost.
+const UNPROVEN: Duration = Duration::from_secs(3);
 
 /// A packet of bulk data, in bytes, more or less.
 const PACKET_BYTES: f64 = 1400.0;
@@ -85,6 +91,9 @@ pub(crate) struct Repeats {
     greeting_datagrams: u32,
     /// Whether somebody waits for what leaves next.
     is_awaited: bool,
+    /// On how many paths the connection has been, and until when there are no copies on the last.
+    paths: u32,
+    none_before: Option<Instant>,
 }
 
 /// Copies that are to leave.
@@ -102,6 +111,17 @@ impl Repeats {
             credit_bytes: FIRST_CREDIT_BYTES,
             greeting_datagrams: GREETING_DATAGRAMS,
             is_awaited: false,
+            paths: 0,
+            none_before: None,
+        }
+    }
+
+    /// The connection is on another path. Nobody has shown yet that a server's datagrams are wanted there, and until then it may send three
+    /// times what it gets (RFC 9000 section 9.3), for which quinn does not count copies.
+    pub(crate) fn begin_path(&mut self, now: Instant) {
+        self.paths += 1;
+        if self.side.is_server() && self.paths > 1 {
+            self.none_before = Some(now + UNPROVEN);
         }
     }
 
@@ -112,7 +132,11 @@ impl Repeats {
         datagrams: &[u8],
         segment_bytes: Option<usize>,
         ending: Option<Ending>,
+        now: Instant,
     ) -> Copies {
+        if self.none_before.is_some_and(|before| now < before) {
+            return Copies { count: 0, bytes: 0 };
+        }
         self.credit_bytes = (self.credit_bytes + datagrams.len() / SHARE).min(MOST_CREDIT_BYTES);
         let first_bytes = segment_bytes.unwrap_or(datagrams.len());
         let wanted = if is_handshake(datagrams) {
@@ -166,7 +190,7 @@ mod tests {
     }
 
     fn count(repeats: &mut Repeats, datagrams: &[u8], ending: Option<Ending>) -> u64 {
-        repeats.copies(datagrams, None, ending).count
+        repeats.copies(datagrams, None, ending, Instant::now()).count
     }
 
     /// Of a connection whose first datagrams have left.
@@ -197,7 +221,7 @@ mod tests {
         for (bytes, segment_bytes, first_bytes) in
             [(36, None, 0), (138, None, 138), (1326, None, 0), (12_000, Some(1200), 1200)]
         {
-            let copies = repeats.copies(&datagram(false, bytes), segment_bytes, None);
+            let copies = repeats.copies(&datagram(false, bytes), segment_bytes, None, Instant::now());
             assert_eq!(copies.count as usize * copies.bytes, first_bytes, "of {bytes}");
         }
         assert_eq!(count(&mut repeats, &datagram(false, 1200), None), 0, "there were two");
@@ -251,5 +275,17 @@ mod tests {
             assert_eq!(count(&mut repeats, &batch, None), 0);
         }
         assert_eq!(repeats.credit_bytes, MOST_CREDIT_BYTES);
+    }
+
+    #[test]
+    fn a_server_makes_no_copies_on_a_path_that_nobody_has_proven() {
+        let start = Instant::now();
+        for (side, copies) in [(Side::Server, 0), (Side::Client, 1)] {
+            let mut repeats = Repeats::new(side);
+            repeats.begin_path(start);
+            assert_eq!(repeats.copies(&datagram(false, 100), None, None, start).count, 1, "the first path");
+            repeats.begin_path(start);
+            assert_eq!(repeats.copies(&datagram(false, 100), None, None, start).count, copies, "{side:?}");
+        }
     }
 }

@@ -74,7 +74,7 @@ impl AsyncUdpSocket for PacedSocket {
         self.send(transmit)?;
         let now = self.runtime.now();
         lane.note_sent(now, transmit.contents, transmit.segment_size);
-        let copies = lane.copies(transmit.contents, transmit.segment_size);
+        let copies = lane.copies(now, transmit.contents, transmit.segment_size);
         let contents = &transmit.contents[..copies.bytes];
         let segment_size = transmit.segment_size.filter(|bytes| *bytes < contents.len());
         for _ in 0..copies.count {
