@@ -239,7 +239,7 @@ impl ClientConnection {
         let mut notices = Notices(Some(notices));
         let mut commands = JoinSet::new();
         let mut phase = self.shared.phase.subscribe();
-        let mut told = false;
+        let (mut told, mut rests) = (false, true);
         loop {
             let now = *phase.borrow_and_update();
             if now == Phase::Stopped {
@@ -263,9 +263,7 @@ impl ClientConnection {
                 Ok(()) = phase.changed() => {}
                 Some(ended) = commands.join_next() => {
                     self.record_command(ended);
-                    if commands.is_empty() {
-                        self.connection.rest();
-                    }
+                    rests = false;
                 }
                 stream = self.connection.accept_stream() => match stream {
                     Ok((sender, receiver)) => {
@@ -274,6 +272,7 @@ impl ClientConnection {
                     }
                     Err(_) => break,
                 },
+                () = sleep(REST_INTERVAL), if !rests && !draining && commands.is_empty() => rests = self.connection.rest(),
                 () = sleep(self.shared.limits.drain_linger), if draining && self.is_idle(&commands) => {
                     notices.end().await;
                     self.connection.close(CloseCode::SHUTTING_DOWN, "");
@@ -328,6 +327,9 @@ impl Ended {
         Self { verb: "", step: "", account, result, duration: started.elapsed() }
     }
 }
+
+/// How long a connection is without a command before what it keeps for sending is given back.
+const REST_INTERVAL: Duration = Duration::from_millis(200);
 
 /// How long a notice is given to arrive before the connection is closed, which would overtake it.
 const NOTICE_TIME: Duration = Duration::from_secs(1);

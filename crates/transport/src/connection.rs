@@ -152,6 +152,9 @@ pub struct Connection {
     _prober: Arc<Prober>,
 }
 
+/// With no more than this in flight everything of a transfer has arrived, in bytes: acknowledgements count too, for a moment.
+const SETTLED_BYTES: u64 = 4096;
+
 /// How much a connection may buffer, which depends on its path. It only ever grows: quinn gives each growth out as new
 /// credit, so that a peer whose path changed to and fro would be given more with every change than the largest window.
 #[derive(Debug)]
@@ -329,9 +332,15 @@ impl Connection {
         self.growth.lend(pool);
     }
 
-    /// Gives back what is kept for sending: nothing is under way.
-    pub fn rest(&self) {
-        self.growth.rest(|grown| self.set_windows(grown));
+    /// Gives back what is kept for sending, when nothing is under way. Until the peer has acknowledged everything it is in use; false
+    /// then: to be tried again later.
+    #[must_use]
+    pub fn rest(&self) -> bool {
+        let is_settled = self.sender.lane.tail().in_flight_bytes() <= SETTLED_BYTES;
+        if is_settled {
+            self.growth.rest(|grown| self.set_windows(grown));
+        }
+        is_settled
     }
 
     /// Brings the windows into line with the path, which may be another one since the last stream.

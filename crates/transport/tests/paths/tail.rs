@@ -66,3 +66,23 @@ fn a_connection_with_nothing_to_say_falls_silent() {
         }
     });
 }
+
+#[test]
+fn what_is_kept_for_sending_is_given_back_only_when_all_has_arrived() {
+    virtual_net::run(async {
+        let site = Site::new();
+        let pair = site.connect(0, &link(100.0, RTT.as_secs_f64() * 1e3), Sending::default()).await;
+        let ((_send, mut hears), (mut answers, _receive)) = stream(&pair).await;
+        sleep(3 * RTT).await;
+        assert!(pair.server.rest(), "nothing was sent");
+        answers.send_bytes(vec![7; 20_000].into()).await.expect("the connection lives");
+        sleep(RTT / 10).await;
+        assert!(!pair.server.rest(), "all of it is on its way");
+        let mut left = 20_000;
+        while left > 0 {
+            left -= hears.read_body_chunk(left).await.expect("the connection lives").len();
+        }
+        sleep(2 * RTT).await;
+        assert!(pair.server.rest(), "all of it has arrived");
+    });
+}
