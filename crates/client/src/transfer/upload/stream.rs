@@ -10,6 +10,7 @@ use fulmar_proto::{
     upload::{Begun, Destination},
     version::SourceToken,
 };
+use fulmar_transport::Lease;
 use tokio::task::JoinSet;
 
 use super::{
@@ -22,7 +23,7 @@ use crate::{
     call::ask,
     error::Error,
     session::Session,
-    transfer::{Event, MAX_IN_FLIGHT, Observer, TransferOptions, present, reader},
+    transfer::{Event, MAX_IN_FLIGHT, Observer, TransferOptions, flight, present, reader},
 };
 
 pub(super) async fn upload(
@@ -96,16 +97,21 @@ async fn send(
     let mut in_flight = JoinSet::new();
     let (mut offset, mut ended) = (0u64, false);
     loop {
+        // Beyond the first pieces as many as the path takes, within the memory that there is for all transfers.
+        let wanted = flight::of_sender(&session.stats()) / reader::PIECE_BYTES as u64;
+        let is_wanted = in_flight.len() >= MAX_IN_FLIGHT && (in_flight.len() as u64) < wanted;
+        let lease = is_wanted.then(|| session.client().pool.try_lease(reader::PIECE_BYTES as u32)).flatten();
+        let has_room = in_flight.len() < MAX_IN_FLIGHT || lease.is_some();
         tokio::select! {
             // In a fixed order, so that a simulation can be repeated.
             biased;
-            piece = pieces.recv(), if !ended && in_flight.len() < MAX_IN_FLIGHT => match piece {
+            piece = pieces.recv(), if !ended && has_room => match piece {
                 Some(piece) => {
                     let piece = piece.map_err(Error::Stdio)?;
                     let len = u32::try_from(piece.len()).unwrap_or(u32::MAX);
                     let range = Range::new(offset, len).map_err(|_| Error::UnexpectedReply("too long a piece"))?;
                     offset = range.end();
-                    in_flight.spawn(hash_and_write(session.clone(), Upload::of(begun), range, piece));
+                    in_flight.spawn(hash_and_write(session.clone(), Upload::of(begun), range, piece, lease));
                 }
                 None => ended = true,
             },
@@ -130,6 +136,7 @@ async fn hash_and_write(
     upload: Upload,
     range: Range,
     piece: Vec<u8>,
+    _lease: Option<Lease>,
 ) -> Result<(Range, RangeDigest), Error> {
     let hash = move || RangeDigest::of(range, &piece).map(|digest| (Bytes::from(piece), digest));
     let (body, digest) = session.offload().run(hash).await.map_err(|_| Error::DigestMismatch)?;
